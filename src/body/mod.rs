@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Bodies that SIP and MSRP carry, one format a room.
+
+pub mod pidf;

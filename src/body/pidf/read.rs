@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Bytes to document.
+
+use std::str;
+
+use quick_xml::escape::resolve_predefined_entity;
+use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
+use quick_xml::name::{Namespace, ResolveResult};
+use quick_xml::{NsReader, XmlVersion};
+use xmpp_parsers::ns::JABBER_CLIENT;
+use xmpp_parsers::presence::Show;
+use xso::FromXmlText;
+
+use super::{Basic, Contact, Document, Note, Priority, Tuple, is_xml_char};
+
+/// The largest document read, in bytes.
+pub const MAX_BYTES: usize = 32 * 1024;
+/// The most tuples read.
+pub const MAX_TUPLES: usize = 16;
+/// The most notes read per tuple, and for the document.
+pub const MAX_NOTES: usize = 16;
+
+/// The deepest nesting read. Extensions need it, not PIDF itself.
+const MAX_DEPTH: usize = 64;
+/// The most attributes read per element. Each is compared with all others of its element.
+const MAX_ATTRIBUTES: usize = 64;
+
+pub(super) const PIDF: &str = "urn:ietf:params:xml:ns:pidf";
+const XML: &str = "http://www.w3.org/XML/1998/namespace";
+
+/// Why a body is not a presence document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PidfError {
+    /// Larger than [`MAX_BYTES`], more than [`MAX_TUPLES`] or [`MAX_NOTES`], nested too deeply, or too
+    /// many attributes in one element.
+    #[error("the presence document is too large")]
+    TooLarge,
+    /// Not well-formed, or XML that no presence document needs (DTD, PI, entity).
+    #[error("the body is not acceptable XML")]
+    Xml,
+    /// Well-formed, but not `<presence xmlns='urn:ietf:params:xml:ns:pidf'>`.
+    #[error("the body is not a presence document")]
+    NotPidf,
+}
+
+impl Document {
+    /// Reads a document. Total and bounded.
+    ///
+    /// Where the schema allows an element once, the last one counts; so it does where two tuples have the
+    /// same id, which RFC 3863 §4.1.2 forbids: an id names one tuple, and a later one replaces an earlier.
+    /// A note without `xml:lang` takes that of its tuple or of the document.
+    pub fn parse(bytes: &[u8]) -> Result<Self, PidfError> {
+        if bytes.len() > MAX_BYTES {
+            return Err(PidfError::TooLarge);
+        }
+        let text = str::from_utf8(bytes).map_err(|_| PidfError::Xml)?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        if !text.chars().all(is_xml_char) {
+            return Err(PidfError::Xml);
+        }
+        read(text)
+    }
+}
+
+fn read(text: &str) -> Result<Document, PidfError> {
+    let mut reader = NsReader::from_str(text);
+    reader.config_mut().check_comments = true;
+    let mut builder = Builder::default();
+    let mut first = true;
+    loop {
+        let event = reader.read_event().map_err(|_| PidfError::Xml)?;
+        match event {
+            Event::Start(start) => builder.open(&reader, &start)?,
+            Event::Empty(start) => {
+                builder.open(&reader, &start)?;
+                builder.close()?;
+            }
+            Event::End(_) => builder.close()?,
+            Event::Text(text) => {
+                let text = text.xml10_content();
+                if text.contains("]]>") {
+                    return Err(PidfError::Xml);
+                }
+                builder.text(&text)?;
+            }
+            Event::CData(text) if builder.inside() => builder.text(&text.xml10_content())?,
+            Event::GeneralRef(reference) if builder.inside() => resolve(&reference, &mut builder)?,
+            Event::Decl(declaration) if first => check_declaration(&declaration)?,
+            Event::Comment(_) => {}
+            Event::Eof => return builder.finish(),
+            Event::CData(_)
+            | Event::GeneralRef(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_) => return Err(PidfError::Xml),
+        }
+        first = false;
+    }
+}
+
+fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), PidfError> {
+    let version = declaration.version().map_err(|_| PidfError::Xml)?;
+    let utf8 = match declaration.encoding() {
+        None => true,
+        Some(Ok(encoding)) => encoding.eq_ignore_ascii_case("UTF-8"),
+        Some(Err(_)) => false,
+    };
+    if version == "1.0" && utf8 {
+        Ok(())
+    } else {
+        Err(PidfError::Xml)
+    }
+}
+
+fn resolve(reference: &BytesRef<'_>, builder: &mut Builder) -> Result<(), PidfError> {
+    match reference.resolve_char_ref() {
+        Ok(Some(c)) if is_xml_char(c) => builder.text(c.encode_utf8(&mut [0; 4])),
+        Ok(None) => {
+            let text = resolve_predefined_entity(reference).ok_or(PidfError::Xml)?;
+            builder.text(text)
+        }
+        Ok(Some(_)) | Err(_) => Err(PidfError::Xml),
+    }
+}
+
+/// The attributes that have a meaning on some element of PIDF.
+#[derive(Default)]
+struct Attributes {
+    entity: Option<String>,
+    id: Option<String>,
+    priority: Option<String>,
+    lang: Option<String>,
+}
+
+impl Attributes {
+    fn read(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Self, PidfError> {
+        let mut known = Self::default();
+        for (count, attribute) in start.attributes().enumerate() {
+            if count == MAX_ATTRIBUTES {
+                return Err(PidfError::TooLarge);
+            }
+            let attribute = attribute.map_err(|_| PidfError::Xml)?;
+            let value = attribute
+                .normalized_value(XmlVersion::Implicit1_0)
+                .map_err(|_| PidfError::Xml)?
+                .into_owned();
+            if attribute.value.contains('<') || !value.chars().all(is_xml_char) {
+                return Err(PidfError::Xml);
+            }
+            match reader.resolver().resolve_attribute(attribute.key) {
+                (ResolveResult::Unbound, name) => match name.as_ref() {
+                    "entity" => known.entity = Some(value),
+                    "id" => known.id = Some(value),
+                    "priority" => known.priority = Some(value),
+                    _ => {}
+                },
+                (ResolveResult::Bound(Namespace(XML)), name) if name.as_ref() == "lang" => {
+                    known.lang = Some(value);
+                }
+                (ResolveResult::Bound(_), _) => {}
+                (ResolveResult::Unknown(_), _) => return Err(PidfError::Xml),
+            }
+        }
+        Ok(known)
+    }
+}
+
+/// An element that is open.
+struct Open {
+    place: Place,
+    /// `xml:lang`, its own or inherited.
+    lang: Option<String>,
+}
+
+/// Which element is open. What has no meaning here is `Ignored`, and so is all that it holds
+/// (RFC 3863 §4.2.3).
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Presence,
+    Tuple,
+    Status,
+    Basic,
+    Show,
+    Contact(Option<Priority>),
+    Note,
+    Timestamp,
+    Ignored,
+}
+
+impl Place {
+    fn of(parent: Self, namespace: &str, name: &str, attributes: &Attributes) -> Self {
+        match (parent, namespace, name) {
+            (Self::Presence, PIDF, "tuple") => Self::Tuple,
+            (Self::Presence | Self::Tuple, PIDF, "note") => Self::Note,
+            (Self::Tuple, PIDF, "status") => Self::Status,
+            (Self::Tuple, PIDF, "contact") => {
+                Self::Contact(attributes.priority.as_deref().and_then(Priority::parse))
+            }
+            (Self::Tuple, PIDF, "timestamp") => Self::Timestamp,
+            (Self::Status, PIDF, "basic") => Self::Basic,
+            (Self::Status, JABBER_CLIENT, "show") => Self::Show,
+            _ => Self::Ignored,
+        }
+    }
+}
+
+/// A document that grows with each event.
+#[derive(Default)]
+struct Builder {
+    open: Vec<Open>,
+    document: Option<Document>,
+    tuple: Option<Tuple>,
+    /// The text of the innermost element that has one.
+    text: String,
+}
+
+impl Builder {
+    fn inside(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    fn open(&mut self, reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<(), PidfError> {
+        let (namespace, name) = reader.resolver().resolve_element(start.name());
+        let namespace = match namespace {
+            ResolveResult::Bound(Namespace(namespace)) => namespace,
+            ResolveResult::Unbound => "",
+            ResolveResult::Unknown(_) => return Err(PidfError::Xml),
+        };
+        if self.open.len() == MAX_DEPTH {
+            return Err(PidfError::TooLarge);
+        }
+        let attributes = Attributes::read(reader, start)?;
+        let place = match self.open.last() {
+            Some(parent) => Place::of(parent.place, namespace, name.as_ref(), &attributes),
+            None if self.document.is_some() => return Err(PidfError::Xml),
+            None if (namespace, name.as_ref()) == (PIDF, "presence") => Place::Presence,
+            None => return Err(PidfError::NotPidf),
+        };
+        match place {
+            Place::Presence => {
+                self.document = Some(Document {
+                    entity: attributes.entity.unwrap_or_default(),
+                    tuples: Vec::new(),
+                    notes: Vec::new(),
+                });
+            }
+            Place::Tuple => {
+                self.tuple = Some(Tuple {
+                    id: attributes.id.unwrap_or_default(),
+                    basic: None,
+                    show: None,
+                    contact: None,
+                    notes: Vec::new(),
+                    timestamp: None,
+                });
+            }
+            Place::Basic | Place::Show | Place::Contact(_) | Place::Note | Place::Timestamp => {
+                self.text.clear()
+            }
+            Place::Status | Place::Ignored => {}
+        }
+        let lang = match (attributes.lang, self.open.last()) {
+            (Some(own), _) => Some(own),
+            (None, Some(parent)) if place != Place::Ignored => parent.lang.clone(),
+            (None, _) => None,
+        };
+        self.open.push(Open { place, lang });
+        Ok(())
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), PidfError> {
+        match self.open.last() {
+            Some(Open {
+                place: Place::Ignored,
+                ..
+            }) => {}
+            Some(_) => self.text.push_str(text),
+            None if text.trim_ascii().is_empty() => {}
+            None => return Err(PidfError::Xml),
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), PidfError> {
+        let (Some(closed), Some(document)) = (self.open.pop(), &mut self.document) else {
+            return Err(PidfError::Xml);
+        };
+        let text = self.text.trim_ascii();
+        match (closed.place, &mut self.tuple) {
+            (Place::Tuple, tuple) => {
+                if let Some(tuple) = tuple.take() {
+                    add_tuple(&mut document.tuples, tuple)?;
+                }
+            }
+            (Place::Basic, Some(tuple)) => match text {
+                "open" => tuple.basic = Some(Basic::Open),
+                "closed" => tuple.basic = Some(Basic::Closed),
+                _ => {}
+            },
+            (Place::Show, Some(tuple)) => {
+                if let Ok(show) = Show::from_xml_text(text.to_owned()) {
+                    tuple.show = Some(show);
+                }
+            }
+            (Place::Contact(priority), Some(tuple)) => {
+                tuple.contact = Some(Contact {
+                    uri: text.to_owned(),
+                    priority,
+                });
+            }
+            (Place::Timestamp, Some(tuple)) => tuple.timestamp = Some(text.to_owned()),
+            (Place::Note, tuple) => {
+                let notes = tuple
+                    .as_mut()
+                    .map_or(&mut document.notes, |tuple| &mut tuple.notes);
+                if notes.len() == MAX_NOTES {
+                    return Err(PidfError::TooLarge);
+                }
+                notes.push(Note {
+                    lang: closed.lang,
+                    text: self.text.clone(),
+                });
+            }
+            (Place::Presence | Place::Status | Place::Ignored, _)
+            | (Place::Basic | Place::Show | Place::Contact(_) | Place::Timestamp, None) => {}
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Document, PidfError> {
+        match self.document {
+            Some(document) if self.open.is_empty() => Ok(document),
+            Some(_) | None => Err(PidfError::Xml),
+        }
+    }
+}
+
+fn add_tuple(tuples: &mut Vec<Tuple>, tuple: Tuple) -> Result<(), PidfError> {
+    if let Some(earlier) = tuples.iter_mut().find(|earlier| earlier.id == tuple.id) {
+        *earlier = tuple;
+        return Ok(());
+    }
+    if tuples.len() == MAX_TUPLES {
+        return Err(PidfError::TooLarge);
+    }
+    tuples.push(tuple);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Document, PidfError> {
+        Document::parse(text.as_bytes())
+    }
+
+    fn with_content(content: &str) -> Result<Document, PidfError> {
+        parse(&format!(
+            "<presence xmlns='{PIDF}' entity='pres:a@b'>{content}</presence>"
+        ))
+    }
+
+    fn only_tuple(content: &str) -> Tuple {
+        let mut tuples = with_content(&format!("<tuple id='t'>{content}</tuple>"))
+            .unwrap()
+            .tuples;
+        assert_eq!(tuples.len(), 1);
+        tuples.remove(0)
+    }
+
+    #[test]
+    fn documents_of_real_user_agents() {
+        let open = Some(Basic::Open);
+        for (bytes, entity, id, priority) in [
+            (
+                &include_bytes!("../../../tests/vectors/pidf/baresip.xml")[..],
+                "sip:bob@sip.example",
+                "t4109",
+                None,
+            ),
+            (
+                include_bytes!("../../../tests/vectors/pidf/linphone.xml"),
+                "sip:alice@sip.example",
+                "bjgb3l",
+                Some(Priority::from_thousandths(800)),
+            ),
+            (
+                include_bytes!("../../../tests/vectors/pidf/pjsua.xml"),
+                "sip:alice@sip.example",
+                "pjfc961e7b-5cba-47e4-92eb-d129bb1aaf52",
+                None,
+            ),
+        ] {
+            let document = Document::parse(bytes).unwrap();
+            assert_eq!(document.entity, entity);
+            let [tuple] = &document.tuples[..] else {
+                panic!("{document:?}")
+            };
+            assert_eq!((tuple.id.as_str(), tuple.basic), (id, open));
+            if let Some(priority) = priority {
+                let contact = Contact {
+                    uri: entity.to_owned(),
+                    priority,
+                };
+                assert_eq!(tuple.contact, Some(contact));
+            }
+        }
+    }
+
+    #[test]
+    fn any_prefix_and_any_order() {
+        let document = parse(
+            "\u{feff}<?xml version=\"1.0\" encoding='utf-8'?>\r\n<!-- x -->\
+             <pp:presence xmlns:pp='urn:ietf:params:xml:ns:pidf' entity='pres:a@b' xml:lang='fr'>\
+             <x xmlns='urn:x'><pp:tuple id='no'/><basic>closed</basic></x>\
+             <pp:note>doc</pp:note>\
+             <pp:tuple id='t'><pp:timestamp> 2026-01-01T00:00:00Z </pp:timestamp>\
+             <pp:note xml:lang='en'>a &lt;&#x1F600;<x>no</x><![CDATA[&amp;]]>\r\n</pp:note>\
+             <pp:status><show xmlns='jabber:client'> dnd </show><show>away</show>\
+             <pp:basic>\n open\n </pp:basic></pp:status></pp:tuple></pp:presence>\n",
+        )
+        .unwrap();
+        let note = |lang: &str, text: &str| Note {
+            lang: Some(lang.into()),
+            text: text.into(),
+        };
+        let expected = Document {
+            entity: "pres:a@b".into(),
+            tuples: vec![Tuple {
+                id: "t".into(),
+                basic: Some(Basic::Open),
+                show: Some(Show::Dnd),
+                contact: None,
+                notes: vec![note("en", "a <😀&amp;\n")],
+                timestamp: Some("2026-01-01T00:00:00Z".into()),
+            }],
+            notes: vec![note("fr", "doc")],
+        };
+        assert_eq!(document, expected);
+    }
+
+    #[test]
+    fn values_without_meaning_are_ignored() {
+        let tuple = only_tuple(
+            "<status><basic>away</basic><show xmlns='jabber:client'>available</show></status>\
+             <contact priority='9'>sip:a@b</contact>",
+        );
+        assert_eq!((tuple.basic, tuple.show), (None, None));
+        assert_eq!(
+            tuple.contact,
+            Some(Contact {
+                uri: "sip:a@b".into(),
+                priority: None
+            })
+        );
+    }
+
+    #[test]
+    fn a_later_tuple_replaces_one_of_the_same_id() {
+        let tuple = |id: &str, basic: &str| {
+            format!("<tuple id='{id}'><status><basic>{basic}</basic></status></tuple>")
+        };
+        let text = [
+            tuple("a", "closed"),
+            tuple("b", "closed"),
+            tuple("a", "open"),
+        ]
+        .concat();
+        let read = with_content(&text).unwrap().tuples;
+        let read: Vec<_> = read.iter().map(|t| (t.id.as_str(), t.basic)).collect();
+        assert_eq!(read, [("a", Some(Basic::Open)), ("b", Some(Basic::Closed))]);
+    }
+
+    #[test]
+    fn what_is_not_acceptable() {
+        let root = "<presence xmlns='urn:ietf:params:xml:ns:pidf'";
+        for (text, expected) in [
+            (String::new(), PidfError::Xml),
+            ("no xml".into(), PidfError::Xml),
+            (format!("{root}>"), PidfError::Xml),
+            (format!("{root}/>x"), PidfError::Xml),
+            (format!("{root}/>{root}/>"), PidfError::Xml),
+            (format!("{root}></tuple>"), PidfError::Xml),
+            (format!("{root}><a:b/></presence>"), PidfError::Xml),
+            (format!("{root} a:b=''/>"), PidfError::Xml),
+            (format!("{root} id='' id=''/>"), PidfError::Xml),
+            (format!("{root} entity='&x;'/>"), PidfError::Xml),
+            (format!("{root} entity='&#1;'/>"), PidfError::Xml),
+            (format!("{root} entity='<'/>"), PidfError::Xml),
+            (format!("{root}>&x;</presence>"), PidfError::Xml),
+            (format!("{root}>&#0;</presence>"), PidfError::Xml),
+            (format!("{root}>&#xfffe;</presence>"), PidfError::Xml),
+            (format!("{root}>&</presence>"), PidfError::Xml),
+            (format!("{root}>]]></presence>"), PidfError::Xml),
+            (format!("{root}>\u{1}</presence>"), PidfError::Xml),
+            (format!("{root}><?pi?></presence>"), PidfError::Xml),
+            (format!("<!DOCTYPE presence>{root}/>"), PidfError::Xml),
+            (
+                format!(
+                    "<!DOCTYPE presence [<!ENTITY x SYSTEM 'file:///x'>]>{root}>&x;</presence>"
+                ),
+                PidfError::Xml,
+            ),
+            (format!("<?xml version='1.1'?>{root}/>"), PidfError::Xml),
+            (
+                format!("<?xml version='1.0' encoding='latin1'?>{root}/>"),
+                PidfError::Xml,
+            ),
+            (format!(" <?xml version='1.0'?>{root}/>"), PidfError::Xml),
+            ("<presence/>".into(), PidfError::NotPidf),
+            (
+                "<tuple xmlns='urn:ietf:params:xml:ns:pidf'/>".into(),
+                PidfError::NotPidf,
+            ),
+        ] {
+            assert_eq!(parse(&text), Err(expected), "{text}");
+        }
+        let utf16: Vec<u8> = root.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(Document::parse(&utf16), Err(PidfError::Xml));
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        let tuples = |n| {
+            (0..n)
+                .map(|i| format!("<tuple id='t{i}'/>"))
+                .collect::<String>()
+        };
+        let notes = |n| "<note/>".repeat(n);
+        let nested = |n| format!("{}{}", "<x>".repeat(n), "</x>".repeat(n));
+        let attributes = |n| {
+            let attributes: String = (0..n).map(|i| format!(" a{i}=''")).collect();
+            format!("<x{attributes}/>")
+        };
+        let padding = |n: usize| " ".repeat(n - with_padding_overhead());
+        for (fits, too_much) in [
+            (tuples(MAX_TUPLES), tuples(MAX_TUPLES + 1)),
+            (notes(MAX_NOTES), notes(MAX_NOTES + 1)),
+            (nested(MAX_DEPTH - 1), nested(MAX_DEPTH)),
+            (attributes(MAX_ATTRIBUTES), attributes(MAX_ATTRIBUTES + 1)),
+            (padding(MAX_BYTES), padding(MAX_BYTES + 1)),
+        ] {
+            assert!(with_content(&fits).is_ok());
+            assert_eq!(with_content(&too_much), Err(PidfError::TooLarge));
+        }
+    }
+
+    fn with_padding_overhead() -> usize {
+        format!("<presence xmlns='{PIDF}' entity='pres:a@b'></presence>").len()
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
+            let _ = Document::parse(&bytes);
+        }
+
+        #[test]
+        fn any_markup_is_read_without_panic(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "<presence xmlns='urn:ietf:params:xml:ns:pidf'>", "</presence>", "<tuple id='a'>",
+                    "</tuple>", "<status>", "</status>", "<basic>", "open", "</basic>", "<note>",
+                    "</note>", "<x:y xmlns:x='z'/>", "&amp;", "&#", ";", "<![CDATA[", "]]>", "<!--",
+                    "-->", "<?xml", "?>", "<!DOCTYPE", "'", "<", ">", " xml:lang='", "\r", "é",
+                ]),
+                0..40,
+            ),
+        ) {
+            let _ = parse(&parts.concat());
+        }
+    }
+}

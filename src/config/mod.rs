@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What an operator sets, read and checked parameter by parameter.
+//!
+//! In: name and value of a modparam (or of an argument of the plain program). Out: a [`Config`] whose values
+//! are legal; [`Config::finish`] checks what only the whole can tell.
+
+mod component;
+mod parameter;
+
+pub use component::Component;
+pub use parameter::{ConfigError, PARAMETERS, Parameter};
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::address::{DomainMap, DomainPattern, Scheme, SipUri, domain_name};
+
+/// The configuration of the gateway.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `sip_domain`, repeatable: domains whose users are SIP users. Lower case.
+    pub sip_domains: Vec<String>,
+    /// `gwmap`, repeatable.
+    pub gwmap: DomainMap,
+    /// `xmpp_allow`, repeatable: XMPP domains the gateway serves; empty serves none.
+    pub xmpp_allow: Vec<DomainPattern>,
+    /// `xmpp_deny`, repeatable: exceptions from `xmpp_allow`.
+    pub xmpp_deny: Vec<DomainPattern>,
+    /// `component`, repeatable: `domain=…;host=…;port=…;secret=…`.
+    pub components: Vec<Component>,
+    /// `contact`: `host:port` in the gateway's Contacts; must lead back to this Kamailio.
+    pub contact: Option<String>,
+    /// `outbound_proxy`: SIP URI where the gateway's own initial requests go.
+    pub outbound_proxy: Option<String>,
+    /// `store`: path of the SQLite database (`sqlite:/path`).
+    pub store: PathBuf,
+    /// `ports`: number of port processes, 1 to 16.
+    pub ports: u32,
+    /// `threads`: tokio threads of the gateway process, 1 to 16.
+    pub threads: u32,
+    /// `restart_backoff`: 0 restarts a dead gateway at once, always (for fault tests); 1 backs off.
+    pub restart_backoff: bool,
+    /// `expires_min`: shortest subscription granted, seconds.
+    pub expires_min: u32,
+    /// `expires_max`: longest subscription granted, and the length of our own, seconds.
+    pub expires_max: u32,
+    /// `max_dialogs`: dialogs kept; more are refused.
+    pub max_dialogs: u32,
+    /// `max_stanza`: largest stanza accepted, bytes.
+    pub max_stanza: usize,
+    /// `probe_timeout`: how long a one-shot SUBSCRIBE waits for a probe's answer, seconds.
+    pub probe_timeout: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            sip_domains: Vec::new(),
+            gwmap: DomainMap::default(),
+            xmpp_allow: Vec::new(),
+            xmpp_deny: Vec::new(),
+            components: Vec::new(),
+            contact: None,
+            outbound_proxy: None,
+            store: PathBuf::from("/var/lib/stox/stox.db"),
+            ports: 1,
+            threads: 1,
+            restart_backoff: true,
+            expires_min: 60,
+            expires_max: 3600,
+            max_dialogs: 1_000_000,
+            max_stanza: 256 * 1024,
+            probe_timeout: 5,
+        }
+    }
+}
+
+impl Config {
+    /// Takes one parameter. The error names the fault in words for the operator.
+    ///
+    /// A repeatable parameter adds to what is there, any other replaces it.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+        match name {
+            "sip_domain" => {
+                let domain = domain(value)?;
+                if !self.sip_domains.contains(&domain) {
+                    self.sip_domains.push(domain);
+                }
+            }
+            "gwmap" => self
+                .gwmap
+                .add(value)
+                .map_err(|e| ConfigError(format!("is refused: {e}")))?,
+            "xmpp_allow" => self.xmpp_allow.push(pattern(value)?),
+            "xmpp_deny" => self.xmpp_deny.push(pattern(value)?),
+            "component" => self.components.push(Component::parse(value)?),
+            "contact" => self.contact = Some(contact(value)?),
+            "outbound_proxy" => self.outbound_proxy = Some(sip_uri(value)?),
+            "store" => self.store = store(value)?,
+            "ports" => self.ports = number(value, 1..=16)?,
+            "threads" => self.threads = number(value, 1..=16)?,
+            "restart_backoff" => self.restart_backoff = number(value, 0..=1)? == 1,
+            "expires_min" => self.expires_min = number(value, 1..=86_400)?,
+            "expires_max" => self.expires_max = number(value, 1..=604_800)?,
+            "max_dialogs" => self.max_dialogs = number(value, 1..=10_000_000)?,
+            // RFC 6120 §13.12 wants at least 10000 bytes.
+            "max_stanza" => self.max_stanza = number(value, 10_000..=16_777_216)?,
+            "probe_timeout" => self.probe_timeout = number(value, 1..=30)?,
+            _ => return Err(ConfigError::new("is not a parameter of stox")),
+        }
+        Ok(())
+    }
+
+    /// Checks what concerns several parameters: at least one `sip_domain`, no domain that is both SIP and
+    /// XMPP without an alias, component domains that are names of SIP domains on XMPP, `expires_min` not
+    /// above `expires_max`.
+    pub fn finish(&self) -> Result<(), ConfigError> {
+        if self.sip_domains.is_empty() {
+            return Err(ConfigError::new(
+                "no sip_domain is set: name at least one domain whose users are SIP users",
+            ));
+        }
+        self.check_names()?;
+        self.check_components()?;
+        if self.expires_min > self.expires_max {
+            return Err(ConfigError(format!(
+                "expires_min ({}) is above expires_max ({})",
+                self.expires_min, self.expires_max,
+            )));
+        }
+        Ok(())
+    }
+
+    /// No name may mean two domains, neither on SIP nor on XMPP.
+    fn check_names(&self) -> Result<(), ConfigError> {
+        for (domain, _) in self.gwmap.sip_aliases() {
+            if !self.is_sip_domain(domain) {
+                return Err(ConfigError(format!(
+                    "gwmap renames \"{domain}\" on XMPP, but it is no sip_domain",
+                )));
+            }
+        }
+        for domain in &self.sip_domains {
+            let name = self.gwmap.sip_domain_on_xmpp(domain);
+            if self.gwmap.sip_domain_from_xmpp(name) != domain {
+                return Err(ConfigError(format!(
+                    "\"{name}\" is a sip_domain and the gwmap name of another one on XMPP",
+                )));
+            }
+            if self.names_xmpp_domain(name) {
+                return Err(ConfigError(format!(
+                    "\"{name}\" names a sip_domain on XMPP and is in xmpp_allow: give the SIP domain \
+                     another name with gwmap \"sip:{domain}=NAME-ON-XMPP\"",
+                )));
+            }
+        }
+        let named = self.xmpp_allow.iter().filter_map(DomainPattern::as_name);
+        let renamed = self.gwmap.xmpp_aliases().map(|(domain, _)| domain);
+        for domain in named.chain(renamed) {
+            let name = self.gwmap.xmpp_domain_on_sip(domain);
+            if self.gwmap.xmpp_domain_from_sip(name) != domain {
+                return Err(ConfigError(format!(
+                    "\"{name}\" is in xmpp_allow and the gwmap name of another XMPP domain on SIP",
+                )));
+            }
+            if self.is_sip_domain(name) {
+                return Err(ConfigError(format!(
+                    "\"{name}\" names an XMPP domain on SIP and is a sip_domain: give the XMPP domain \
+                     another name with gwmap \"xmpp:{domain}=NAME-ON-SIP\"",
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_components(&self) -> Result<(), ConfigError> {
+        for (at, component) in self.components.iter().enumerate() {
+            let domain = &component.domain;
+            if !self.names_sip_domain(domain) {
+                return Err(ConfigError(format!(
+                    "component \"{domain}\" is not the name of a sip_domain on XMPP",
+                )));
+            }
+            if self.components[..at]
+                .iter()
+                .any(|earlier| earlier.domain == *domain)
+            {
+                return Err(ConfigError(format!("component \"{domain}\" is set twice")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a name on XMPP is that of one of our SIP domains.
+    fn names_sip_domain(&self, name: &str) -> bool {
+        let on_xmpp = |domain| self.gwmap.sip_domain_on_xmpp(domain);
+        self.sip_domains
+            .iter()
+            .any(|domain| on_xmpp(domain).eq_ignore_ascii_case(name))
+    }
+
+    /// Whether `xmpp_allow` has that name in full.
+    fn names_xmpp_domain(&self, name: &str) -> bool {
+        self.xmpp_allow
+            .iter()
+            .any(|pattern| pattern.as_name() == Some(name))
+    }
+
+    /// Whether users of that domain (as written in SIP, any case) are ours on the SIP side.
+    pub fn is_sip_domain(&self, domain: &str) -> bool {
+        self.sip_domains
+            .iter()
+            .any(|d| d.eq_ignore_ascii_case(domain))
+    }
+
+    /// Whether the gateway serves that XMPP domain (its XMPP name, any case).
+    pub fn serves_xmpp_domain(&self, domain: &str) -> bool {
+        !self.names_sip_domain(domain)
+            && !self.is_sip_domain(self.gwmap.xmpp_domain_on_sip(domain))
+            && self.xmpp_allow.iter().any(|p| p.matches(domain))
+            && !self.xmpp_deny.iter().any(|p| p.matches(domain))
+    }
+}
+
+fn domain(value: &str) -> Result<String, ConfigError> {
+    domain_name(value.trim()).ok_or_else(|| {
+        ConfigError(format!(
+            "must be a domain name of letters, digits, hyphens and dots, not \"{}\"",
+            value.escape_debug(),
+        ))
+    })
+}
+
+fn pattern(value: &str) -> Result<DomainPattern, ConfigError> {
+    DomainPattern::parse(value).ok_or_else(|| {
+        ConfigError(format!(
+            "must be \"*\", \"*.DOMAIN\" or \"DOMAIN\", not \"{}\"",
+            value.escape_debug(),
+        ))
+    })
+}
+
+fn contact(value: &str) -> Result<String, ConfigError> {
+    let error = || {
+        ConfigError(format!(
+            "must be \"HOST:PORT\", not \"{}\"",
+            value.escape_debug()
+        ))
+    };
+    let uri = SipUri::parse(&format!("sip:{}", value.trim())).map_err(|_| error())?;
+    match uri.port {
+        Some(port)
+            if port != 0
+                && uri.user.is_none()
+                && uri.params.is_empty()
+                && uri.headers.is_none() =>
+        {
+            Ok(format!("{}:{port}", uri.host))
+        }
+        Some(_) | None => Err(error()),
+    }
+}
+
+fn sip_uri(value: &str) -> Result<String, ConfigError> {
+    let uri = SipUri::parse(value.trim())
+        .ok()
+        .filter(|uri| uri.headers.is_none());
+    match uri {
+        Some(uri) if matches!(uri.scheme, Scheme::Sip | Scheme::Sips) => Ok(uri.to_string()),
+        Some(_) | None => Err(ConfigError(format!(
+            "must be a SIP URI such as \"sip:127.0.0.1:5060;transport=udp\", not \"{}\"",
+            value.escape_debug(),
+        ))),
+    }
+}
+
+fn store(value: &str) -> Result<PathBuf, ConfigError> {
+    match value.trim().strip_prefix("sqlite:") {
+        Some(path) if path.starts_with('/') && !path.ends_with('/') && !path.contains('\0') => {
+            Ok(PathBuf::from(path))
+        }
+        // Another engine's value may hold a password: it is not repeated.
+        Some(_) | None => Err(ConfigError::new(
+            "must be \"sqlite:/ABSOLUTE/PATH\", the only store supported",
+        )),
+    }
+}
+
+fn number<T>(value: &str, bounds: RangeInclusive<T>) -> Result<T, ConfigError>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    let digits = value.trim();
+    digits
+        .parse()
+        .ok()
+        .filter(|number| bounds.contains(number) && digits.bytes().all(|b| b.is_ascii_digit()))
+        .ok_or_else(|| {
+            ConfigError(format!(
+                "must be a number from {} to {}, not \"{}\"",
+                bounds.start(),
+                bounds.end(),
+                value.escape_debug(),
+            ))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(parameters: &[(&str, &str)]) -> Config {
+        let mut config = Config::default();
+        for (name, value) in parameters {
+            config
+                .set(name, value)
+                .unwrap_or_else(|error| panic!("{name} {error}"));
+        }
+        config
+    }
+
+    fn fault(parameters: &[(&str, &str)]) -> String {
+        config(parameters).finish().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_parameter_is_taken() {
+        let values = [
+            (
+                "component",
+                "domain=sip.example;host=localhost;port=5347;secret=s",
+            ),
+            ("contact", "[::1]:5060"),
+            ("expires_max", "600"),
+            ("expires_min", "30"),
+            ("gwmap", "xmpp:xmpp.example=chat.example"),
+            ("max_dialogs", "10"),
+            ("max_stanza", "10000"),
+            ("outbound_proxy", "sip:127.0.0.1:5060;transport=tcp"),
+            ("ports", "2"),
+            ("probe_timeout", "3"),
+            ("restart_backoff", "0"),
+            ("sip_domain", "Sip.Example"),
+            ("store", "sqlite:/tmp/x.db"),
+            ("threads", "4"),
+            ("xmpp_allow", "*"),
+            ("xmpp_deny", "*.bad.example"),
+        ];
+        let names: Vec<_> = PARAMETERS.iter().map(|parameter| parameter.name).collect();
+        assert_eq!(
+            names,
+            values.map(|(name, _)| name),
+            "and the table is in order"
+        );
+        for (parameter, (_, value)) in PARAMETERS.iter().zip(values) {
+            assert_eq!(
+                parameter.integer,
+                value.parse::<u32>().is_ok(),
+                "{}",
+                parameter.name
+            );
+        }
+        let config = config(&values);
+        assert_eq!(config.finish(), Ok(()));
+        assert_eq!(config.sip_domains, ["sip.example"]);
+        assert_eq!(config.contact.as_deref(), Some("[::1]:5060"));
+        assert_eq!(
+            config.outbound_proxy.as_deref(),
+            Some("sip:127.0.0.1:5060;transport=tcp")
+        );
+        assert_eq!(config.store, PathBuf::from("/tmp/x.db"));
+        assert_eq!(
+            (config.ports, config.threads, config.restart_backoff),
+            (2, 4, false)
+        );
+        assert_eq!((config.expires_min, config.expires_max), (30, 600));
+        assert_eq!(
+            (config.max_dialogs, config.max_stanza, config.probe_timeout),
+            (10, 10_000, 3)
+        );
+        assert_eq!((config.components.len(), config.xmpp_deny.len()), (1, 1));
+    }
+
+    #[test]
+    fn faulty_values_are_refused_in_words() {
+        for (name, value, words) in [
+            ("ports", "17", "from 1 to 16, not \"17\""),
+            ("ports", "+1", "from 1 to 16"),
+            ("threads", "", "from 1 to 16"),
+            ("restart_backoff", "2", "from 0 to 1"),
+            ("expires_min", "-1", "from 1 to 86400"),
+            ("max_stanza", "9999", "from 10000 to 16777216"),
+            ("max_dialogs", "99999999999999999999", "from 1 to 10000000"),
+            ("sip_domain", "a b", "domain name"),
+            ("sip_domain", "ü.example", "domain name"),
+            ("gwmap", "a=b", "sip:DOMAIN=NAME-ON-XMPP"),
+            ("xmpp_allow", "a.*", "*.DOMAIN"),
+            ("contact", "a.example", "HOST:PORT"),
+            ("contact", "u@a.example:5060", "HOST:PORT"),
+            ("outbound_proxy", "127.0.0.1", "SIP URI"),
+            ("outbound_proxy", "tel:1", "SIP URI"),
+            ("store", "sqlite:x.db", "sqlite:/ABSOLUTE/PATH"),
+            ("store", "postgres://u:p@h/db", "only store supported"),
+            ("no_such", "1", "not a parameter"),
+        ] {
+            let error = Config::default().set(name, value).unwrap_err().to_string();
+            assert!(error.contains(words), "{name}={value}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_last_value_wins_and_lists_grow() {
+        let config = config(&[
+            ("ports", "2"),
+            ("ports", "3"),
+            ("sip_domain", "a"),
+            ("sip_domain", "b"),
+        ]);
+        assert_eq!((config.ports, config.sip_domains.len()), (3, 2));
+    }
+
+    #[test]
+    fn a_name_means_one_domain() {
+        let sip = ("sip_domain", "a.example");
+        let allow = ("xmpp_allow", "a.example");
+        let sip_alias = ("gwmap", "sip:a.example=phones.example");
+        let xmpp_alias = ("gwmap", "xmpp:a.example=chat.example");
+        assert!(fault(&[]).contains("no sip_domain"));
+        assert!(fault(&[sip, allow]).contains("gwmap \"sip:a.example="));
+        assert!(fault(&[sip, allow, sip_alias]).contains("gwmap \"xmpp:a.example="));
+        assert!(fault(&[sip, allow, xmpp_alias]).contains("gwmap \"sip:a.example="));
+        assert!(fault(&[sip, ("gwmap", "sip:b.example=c.example")]).contains("no sip_domain"));
+        assert!(fault(&[sip, sip_alias, ("sip_domain", "phones.example")]).contains("another one"));
+        assert!(fault(&[sip, ("gwmap", "xmpp:b.example=a.example")]).contains("xmpp:b.example="));
+
+        let both = config(&[sip, allow, sip_alias, xmpp_alias]);
+        assert_eq!(both.finish(), Ok(()));
+        assert!(both.is_sip_domain("A.example") && both.serves_xmpp_domain("a.Example"));
+        assert!(!both.serves_xmpp_domain("phones.example"));
+    }
+
+    #[test]
+    fn components_serve_sip_domains() {
+        let sip = ("sip_domain", "a.example");
+        let component = (
+            "component",
+            "domain=phones.example;host=h;port=1;secret=hidden",
+        );
+        assert!(fault(&[sip, component]).contains("component \"phones.example\" is not the name"));
+        let alias = ("gwmap", "sip:a.example=phones.example");
+        assert_eq!(config(&[sip, alias, component]).finish(), Ok(()));
+        assert!(fault(&[sip, alias, component, component]).contains("twice"));
+    }
+
+    #[test]
+    fn limits_must_be_in_order() {
+        let sip = ("sip_domain", "a.example");
+        assert!(fault(&[sip, ("expires_max", "59")]).contains("expires_min (60) is above"));
+    }
+
+    #[test]
+    fn served_are_allowed_domains_that_are_not_denied() {
+        let config = config(&[
+            ("sip_domain", "sip.example"),
+            ("xmpp_allow", "*"),
+            ("xmpp_deny", "*.bad.example"),
+        ]);
+        assert!(config.serves_xmpp_domain("xmpp.example"));
+        assert!(!config.serves_xmpp_domain("x.BAD.example"));
+        assert!(!config.serves_xmpp_domain("SIP.example"));
+        assert!(!Config::default().serves_xmpp_domain("xmpp.example"));
+    }
+}

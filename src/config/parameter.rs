@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The table of parameters.
+
+/// A parameter as the operator sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether modparam takes a number instead of a string.
+    pub integer: bool,
+}
+
+/// Every parameter, by name.
+pub const PARAMETERS: &[Parameter] = &[
+    text("component"),
+    text("contact"),
+    number("expires_max"),
+    number("expires_min"),
+    text("gwmap"),
+    number("max_dialogs"),
+    number("max_stanza"),
+    text("outbound_proxy"),
+    number("ports"),
+    number("probe_timeout"),
+    number("restart_backoff"),
+    text("sip_domain"),
+    text("store"),
+    number("threads"),
+    text("xmpp_allow"),
+    text("xmpp_deny"),
+];
+
+const fn text(name: &'static str) -> Parameter {
+    Parameter {
+        name,
+        integer: false,
+    }
+}
+
+const fn number(name: &'static str) -> Parameter {
+    Parameter {
+        name,
+        integer: true,
+    }
+}
+
+/// Why a parameter is refused; reads as a sentence after the parameter's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+impl ConfigError {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What survives a restart, as plain data: a [`Snapshot`] comes from the store at start, [`Change`]s go to
+//! it. Hard state is the authorisations; dialogs are soft, kept so that a restart goes on where it was.
+
+use serde::{Deserialize, Serialize};
+
+use crate::address::Pair;
+use crate::frame::Flow;
+
+/// Milliseconds since the Unix epoch, never going back while a process lives (see `runtime/`).
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// This moment and so many milliseconds more.
+    pub fn plus_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// This moment and so many seconds more.
+    pub fn plus_secs(self, secs: u64) -> Self {
+        self.plus_ms(secs.saturating_mul(1000))
+    }
+
+    /// Whole seconds from `earlier` to this moment; 0 if it is not later.
+    pub fn secs_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0) / 1000
+    }
+}
+
+/// Who watches whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Direction {
+    /// A SIP watcher, an XMPP contact (RFC 8048 §5.3).
+    ToXmpp,
+    /// An XMPP watcher, a SIP contact (RFC 8048 §5.2).
+    ToSip,
+}
+
+/// How far a presence authorisation has come; having none is having no record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum AuthorizationState {
+    /// Asked for, undecided.
+    Pending,
+    /// Approved; long-lived.
+    Granted,
+    /// Declined or revoked by an XMPP contact: not asked again until the contact approves.
+    Refused,
+    /// Ended by the SIP contact; the XMPP watcher's `unsubscribed` is owed, or may have been lost on its way.
+    Cancelled,
+}
+
+/// One authorisation. Durable before it is acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizationRecord {
+    /// Between whom.
+    pub pair: Pair,
+    /// Who watches.
+    pub direction: Direction,
+    /// How far it has come.
+    pub state: AuthorizationState,
+    /// When it came there.
+    pub since: Moment,
+}
+
+/// Identifies a dialog of ours for ever; its text form is the user part of our Contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DialogId(pub u64);
+
+/// One SIP dialog usage as the gateway keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DialogRecord {
+    /// Our name for it.
+    pub id: DialogId,
+    /// Between whom.
+    pub pair: Pair,
+    /// [`Direction::ToXmpp`]: we are the notifier. [`Direction::ToSip`]: we are the subscriber.
+    pub direction: Direction,
+    /// Call-ID.
+    pub call_id: String,
+    /// Our tag.
+    pub local_tag: String,
+    /// The peer's tag; `None` for a subscription that no NOTIFY or 2xx has answered yet.
+    pub remote_tag: Option<String>,
+    /// `id` of the Event header.
+    pub event_id: Option<String>,
+    /// Our URI in From, as text.
+    pub local_uri: String,
+    /// The peer's URI in To, as text.
+    pub remote_uri: String,
+    /// Where requests go: the peer's Contact URI.
+    pub remote_target: String,
+    /// Route set in sending order, each as `<sip:…;lr>`.
+    pub route_set: Vec<String>,
+    /// The path the peer was last seen on.
+    pub flow: Option<Flow>,
+    /// CSeq numbers up to here may have been used: after a restart, go on above.
+    pub cseq_reserved: u32,
+    /// Last CSeq received; 0 before the first.
+    pub remote_cseq: u32,
+    /// When the subscription ends.
+    pub expires_at: Moment,
+    /// The peer said `active`, or we did.
+    pub active: bool,
+    /// Resources last shown to the XMPP watcher as available.
+    pub shown: Vec<String>,
+}
+
+/// One step of what is kept. A set of changes is stored whole or not at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Insert or replace an authorisation.
+    PutAuthorization(AuthorizationRecord),
+    /// Forget an authorisation.
+    RemoveAuthorization {
+        /// Between whom.
+        pair: Pair,
+        /// Who watches.
+        direction: Direction,
+    },
+    /// Insert or replace a dialog.
+    PutDialog(Box<DialogRecord>),
+    /// Forget a dialog.
+    RemoveDialog(DialogId),
+}
+
+/// All that was kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot {
+    /// Every authorisation, in order of pair and direction.
+    pub authorizations: Vec<AuthorizationRecord>,
+    /// Every dialog, in order of id.
+    pub dialogs: Vec<DialogRecord>,
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Event (RFC 6665 §8.2.1).
+
+use super::syntax::split_params;
+
+/// The event package and the `id` that tells two subscriptions in one dialog apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The package, e.g. `presence` or `presence.winfo`; compared with case.
+    pub package: String,
+    /// The `id` parameter.
+    pub id: Option<String>,
+}
+
+impl Event {
+    /// Reads the header's value; unknown parameters are dropped.
+    pub fn parse(value: &str) -> Self {
+        let (package, params) = split_params(value);
+        let id = params
+            .into_iter()
+            .find(|(name, _)| name == "id")
+            .and_then(|(_, value)| value)
+            .filter(|id| !id.is_empty());
+        Self {
+            package: package.to_owned(),
+            id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_package_and_id_count() {
+        let event = |package: &str, id: Option<&str>| Event {
+            package: package.to_owned(),
+            id: id.map(str::to_owned),
+        };
+        assert_eq!(
+            Event::parse(" presence ; x=y;ID = 7"),
+            event("presence", Some("7"))
+        );
+        assert_eq!(Event::parse("presence;id="), event("presence", None));
+        assert_eq!(
+            Event::parse("Presence.winfo"),
+            event("Presence.winfo", None)
+        );
+        assert_eq!(Event::parse(""), event("", None));
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The pieces that header values share: tokens, quoted strings, lists and parameters (RFC 3261 §25.1).
+
+use std::borrow::Cow;
+
+/// `;name=value` parameters in order, names in lower case, values unquoted.
+pub(super) type Params = Vec<(String, Option<String>)>;
+
+/// Whether the text is a `token`.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b))
+}
+
+/// Splits at a separator that is neither inside a quoted string nor inside angle brackets. Elements are
+/// trimmed; empty ones are left out.
+pub(super) fn split_outside(value: &str, separator: char) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = value;
+    while let Some(at) = find_outside(rest, separator) {
+        parts.push(&rest[..at]);
+        rest = &rest[at + separator.len_utf8()..];
+    }
+    parts.push(rest);
+    parts
+        .into_iter()
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
+/// The first place of a character that is neither inside a quoted string nor inside angle brackets.
+pub(super) fn find_outside(value: &str, wanted: char) -> Option<usize> {
+    let mut quoted = false;
+    let mut escaped = false;
+    let mut bracketed = false;
+    for (at, c) in value.char_indices() {
+        if escaped {
+            escaped = false;
+        } else if quoted {
+            escaped = c == '\\';
+            quoted = c != '"';
+        } else if c == wanted && !bracketed {
+            return Some(at);
+        } else if bracketed {
+            bracketed = c != '>';
+        } else {
+            quoted = c == '"';
+            bracketed = c == '<';
+        }
+    }
+    None
+}
+
+/// The value before the first `;`, trimmed, and the parameters after it.
+pub(super) fn split_params(value: &str) -> (&str, Params) {
+    match find_outside(value, ';') {
+        Some(at) => (value[..at].trim(), params(&value[at + 1..])),
+        None => (value.trim(), Params::new()),
+    }
+}
+
+/// Reads `name=value;name;…`.
+pub(super) fn params(text: &str) -> Params {
+    split_outside(text, ';')
+        .into_iter()
+        .map(|param| match param.split_once('=') {
+            Some((name, value)) => (
+                name.trim_end().to_ascii_lowercase(),
+                Some(unquote(value.trim_start()).into_owned()),
+            ),
+            None => (param.to_ascii_lowercase(), None),
+        })
+        .collect()
+}
+
+/// The content of a quoted string, escapes undone; any other text as it is.
+pub(super) fn unquote(text: &str) -> Cow<'_, str> {
+    let Some(inner) = text.strip_prefix('"') else {
+        return Cow::Borrowed(text);
+    };
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => break,
+            '\\' => out.extend(chars.next()),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn separators_inside_quotes_and_brackets_do_not_count() {
+        assert_eq!(
+            split_outside(r#""a,\",b" <sip:x,y@z>;q="1,2" ,, c"#, ','),
+            [r#""a,\",b" <sip:x,y@z>;q="1,2""#, "c"],
+        );
+        assert_eq!(
+            split_outside(r#""never closed, a"#, ','),
+            [r#""never closed, a"#]
+        );
+        assert_eq!(split_outside("", ','), [""; 0]);
+    }
+
+    #[test]
+    fn parameters_lose_quotes_and_case_of_names() {
+        let (value, params) = split_params(r#"a ; B = "x;\"y" ;;C;d="#);
+        assert_eq!(value, "a");
+        let expected = [("b", Some(r#"x;"y"#)), ("c", None), ("d", Some(""))];
+        assert_eq!(
+            params,
+            expected.map(|(name, value)| (name.to_owned(), value.map(str::to_owned))),
+        );
+    }
+}
