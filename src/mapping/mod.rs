@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The tables of the RFCs: one value in, one value out. No state, no policy.
+
+pub mod error;
+pub mod presence;
+mod tuple_id;
