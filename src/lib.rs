@@ -17,3 +17,5 @@ pub mod record;
 pub mod sip;
 #[forbid(unsafe_code)]
 pub mod stanza;
+#[forbid(unsafe_code)]
+pub mod store;
