@@ -10,6 +10,8 @@ pub mod config;
 #[forbid(unsafe_code)]
 pub mod frame;
 #[forbid(unsafe_code)]
+pub mod gateway;
+#[forbid(unsafe_code)]
 pub mod mapping;
 #[forbid(unsafe_code)]
 pub mod record;

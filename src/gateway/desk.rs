@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What every decision writes with: names, deadlines, request ids, and the batch that leaves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use xmpp_parsers::presence::{Presence, Type};
+
+use crate::address::{Aor, BareJid, Jid, Pair};
+use crate::config::Config;
+use crate::frame::{Reply, RequestId, Send, Slot};
+use crate::record::{Change, DialogId, Moment};
+use crate::sip::{Status, reason_phrase};
+use crate::stanza::Stanza;
+
+use super::identity::Identity;
+use super::timers::{Timer, TimerTable};
+use super::{Batch, Counters, Output};
+
+/// How long after sending a request its result is overdue: tm's own limit (32 s) and a margin.
+const RESULT_DUE_MS: u64 = 40_000;
+
+/// The methods the gateway serves.
+pub(super) const ALLOW: &str = "SUBSCRIBE, NOTIFY, OPTIONS";
+
+/// What a request of ours was for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A NOTIFY of a dialog in which we are the notifier.
+    Notify(DialogId),
+    /// A SUBSCRIBE of a dialog in which we are the subscriber.
+    Subscribe(DialogId),
+}
+
+/// Shared by both directions; owns no state of either.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) config: Arc<Config>,
+    pub(super) identity: Identity,
+    pub(super) timers: TimerTable,
+    pub(super) counters: Counters,
+    /// Pairs whose last SIP watcher has left, for the other direction to judge who is told.
+    pub(super) left: Vec<Pair>,
+    generation: u32,
+    last_request: u32,
+    requests: BTreeMap<RequestId, Purpose>,
+    links_up: BTreeSet<String>,
+    batch: Batch,
+}
+
+impl Desk {
+    pub(super) fn new(config: Arc<Config>, generation: u32, seed: [u8; 32]) -> Self {
+        Self {
+            config,
+            identity: Identity::new(seed),
+            timers: TimerTable::default(),
+            counters: Counters::default(),
+            left: Vec::new(),
+            generation,
+            last_request: 0,
+            requests: BTreeMap::new(),
+            links_up: BTreeSet::new(),
+            batch: Batch::default(),
+        }
+    }
+
+    pub(super) fn drain(&mut self) -> Batch {
+        std::mem::take(&mut self.batch)
+    }
+
+    pub(super) fn change(&mut self, change: Change) {
+        self.batch.changes.push(change);
+    }
+
+    // --- SIP
+
+    /// Answers a handed-over request.
+    pub(super) fn reply(&mut self, reply: Reply) {
+        if reply.status >= 300 {
+            self.counters.requests_refused += 1;
+        }
+        self.batch.outputs.push(Output::Reply(reply));
+    }
+
+    /// Answers with a failure.
+    pub(super) fn refuse(&mut self, slot: Slot, refusal: Refusal) {
+        self.reply(Reply {
+            slot,
+            status: refusal.status.0,
+            reason: refusal
+                .reason
+                .map_or_else(|| reason_phrase(refusal.status).to_owned(), str::to_owned),
+            to_tag: None,
+            headers: refusal.headers,
+            body: Vec::new(),
+        });
+    }
+
+    /// Sends a request; its result comes back for `purpose`.
+    pub(super) fn send(&mut self, now: Moment, purpose: Purpose, mut request: Send) -> RequestId {
+        self.last_request = self.last_request.wrapping_add(1);
+        let id = RequestId(u64::from(self.generation) << 32 | u64::from(self.last_request));
+        request.id = id;
+        self.requests.insert(id, purpose);
+        self.timers
+            .set(Timer::ResultDue(id), now.plus_ms(RESULT_DUE_MS));
+        self.batch.outputs.push(Output::Send(Box::new(request)));
+        id
+    }
+
+    /// The purpose of a request whose result has come; `None` for one of another generation, or one that was
+    /// given up.
+    pub(super) fn finished(&mut self, id: RequestId) -> Option<Purpose> {
+        self.timers.stop(&Timer::ResultDue(id));
+        self.requests.remove(&id)
+    }
+
+    pub(super) fn requests_in_flight(&self) -> u64 {
+        u64::try_from(self.requests.len()).unwrap_or(u64::MAX)
+    }
+
+    /// The Contact of a dialog: leads back to this Kamailio and names the dialog.
+    pub(super) fn contact(&self, dialog: DialogId) -> String {
+        let host = self.config.contact.as_deref().unwrap_or("localhost");
+        format!("<sip:stox-{:016x}@{host}>", dialog.0)
+    }
+
+    // --- XMPP
+
+    /// The link that serves a SIP user's domain.
+    pub(super) fn link_of(&self, aor: &Aor) -> String {
+        self.config.gwmap.sip_domain_on_xmpp(aor.host()).to_owned()
+    }
+
+    pub(super) fn link_is_up(&self, link: &str) -> bool {
+        self.links_up.contains(link)
+    }
+
+    pub(super) fn link_changed(&mut self, link: &str, up: bool) {
+        if up {
+            self.links_up.insert(link.to_owned());
+        } else {
+            self.links_up.remove(link);
+        }
+    }
+
+    /// Sends presence from a SIP user to an XMPP address; `false` if the link is down or the user has no
+    /// address there.
+    pub(super) fn presence(
+        &mut self,
+        from: &Aor,
+        resource: &str,
+        to: Jid,
+        mut p: Presence,
+    ) -> bool {
+        let link = self.link_of(from);
+        let Ok(bare) = self.config.gwmap.sip_user_on_xmpp(from) else {
+            return false;
+        };
+        if !self.link_is_up(&link) {
+            return false;
+        }
+        p.from = Some(match bare.with_resource_str(resource) {
+            Ok(full) if !resource.is_empty() => full.into(),
+            Ok(_) | Err(_) => bare.into(),
+        });
+        p.to = Some(to);
+        self.counters.presence_sent += 1;
+        self.stanza(link, Stanza::Presence(p));
+        true
+    }
+
+    /// Sends presence of a type without content from the SIP user of a pair to the XMPP user.
+    pub(super) fn presence_of_type(&mut self, pair: &Pair, type_: Type) -> bool {
+        let mut presence = Presence::new(type_.clone());
+        presence.id = match type_ {
+            Type::Subscribe => Some(self.identity.stanza("subscribe")),
+            Type::Probe => Some(self.identity.stanza("probe")),
+            Type::None
+            | Type::Error
+            | Type::Subscribed
+            | Type::Unavailable
+            | Type::Unsubscribe
+            | Type::Unsubscribed => None,
+        };
+        let to: BareJid = pair.xmpp.clone();
+        self.presence(&pair.sip, "", to.into(), presence)
+    }
+
+    /// Sends any stanza over a link.
+    pub(super) fn stanza(&mut self, link: String, stanza: Stanza) {
+        self.batch.outputs.push(Output::Stanza {
+            link,
+            stanza: Box::new(stanza),
+        });
+    }
+}
+
+/// A failure answer with the headers it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    status: Status,
+    reason: Option<&'static str>,
+    headers: Vec<(String, String)>,
+}
+
+impl Refusal {
+    pub(super) fn new(status: u16) -> Self {
+        Self {
+            status: Status(status),
+            reason: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// With a reason phrase that says more than the usual one.
+    pub(super) fn because(status: u16, reason: &'static str) -> Self {
+        Self {
+            status: Status(status),
+            reason: Some(reason),
+            headers: Vec::new(),
+        }
+    }
+
+    pub(super) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The one door in.
+
+use crate::frame::{Flow, RequestId, Slot};
+use crate::sip::{Request, Response, Status};
+use crate::stanza::Inbound;
+
+/// Everything that can happen to the gateway.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// A SIP request handed over by a worker; exactly one [`super::Output::Reply`] is owed.
+    Request(Box<SipRequest>),
+    /// The final result of a request of ours.
+    Result(RequestResult),
+    /// A stanza.
+    Stanza(Box<Inbound>),
+    /// A link is ready.
+    LinkUp {
+        /// The link's name: the XMPP-side domain it serves.
+        link: String,
+    },
+    /// A link is lost.
+    LinkDown {
+        /// The link's name.
+        link: String,
+    },
+    /// The moment of the next deadline has come; see [`super::Gateway::next_deadline`].
+    Timeout,
+}
+
+/// A handed-over request, parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SipRequest {
+    /// Names the suspended transaction.
+    pub slot: Slot,
+    /// The request; its `uri` is the one after the script, its Contact as repaired.
+    pub request: Request,
+    /// Where it came from.
+    pub flow: Flow,
+    /// Whether the script authenticated the sender.
+    pub authenticated: bool,
+}
+
+/// How a request of ours ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestResult {
+    /// Which request.
+    pub id: RequestId,
+    /// Its final status.
+    pub status: Status,
+    /// The response; `None` when none came (then `status` is 408) or it cannot be read.
+    pub response: Option<Response>,
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The core: all state and every decision, as a value.
+//!
+//! In: an [`Input`] with the time it happened. Out, drained after every input: a [`Batch`] of changes to
+//! store and [`Output`]s that may leave once those are durable. No socket, no clock, no await; a recorded
+//! list of `(now, Input)` replays exactly.
+
+mod backoff;
+mod contact_presence;
+mod desk;
+mod dialog;
+mod identity;
+mod input;
+mod iq;
+mod ledger;
+mod output;
+mod sip_watcher;
+mod stanza;
+mod state;
+mod timers;
+mod view;
+mod xmpp_watcher;
+
+pub use input::{Input, RequestResult, SipRequest};
+pub use output::{Batch, Output};
+pub use state::Gateway;
+pub use view::{Counters, DialogView, StatusView};

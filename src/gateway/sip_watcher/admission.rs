@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What a SUBSCRIBE must be to be taken (RFC 6665 §4.2.1, RFC 3856 §6).
+
+use crate::address::{Aor, BareJid, Pair, Scheme, SipUri};
+use crate::body::pidf;
+use crate::record::{DialogRecord, Direction, Moment};
+use crate::sip::Request;
+
+use super::super::SipRequest;
+use super::super::desk::{Desk, Refusal};
+use super::super::dialog::adjacent_flow;
+use super::SipWatchers;
+
+/// What applies when a SUBSCRIBE names no duration (RFC 3856 §6.4).
+const DEFAULT_EXPIRES: u32 = 3600;
+
+/// Retry-After of a gateway that keeps as many dialogs as it may, in seconds.
+const FULL_RETRY_AFTER: u32 = 60;
+
+impl SipWatchers {
+    /// The dialog that a SUBSCRIBE makes, and the seconds it is granted.
+    pub(super) fn accept(
+        &self,
+        desk: &mut Desk,
+        now: Moment,
+        r: &SipRequest,
+    ) -> Result<(DialogRecord, u32), Refusal> {
+        let request = &r.request;
+        let (from, to, cseq) = match (request.from(), request.to(), request.cseq()) {
+            (Ok(from), Ok(to), Ok(cseq)) => (from, to, cseq),
+            (Err(_), _, _) => return Err(Refusal::because(400, "Bad From")),
+            (_, Err(_), _) => return Err(Refusal::because(400, "Bad To")),
+            (_, _, Err(_)) => return Err(Refusal::because(400, "Bad CSeq")),
+        };
+        let call_id = request
+            .call_id()
+            .map_err(|_| Refusal::because(400, "Bad Call-ID"))?;
+        let remote_tag = from
+            .tag()
+            .ok_or_else(|| Refusal::because(400, "Missing From tag"))?;
+        if !r.authenticated {
+            return Err(Refusal::new(403));
+        }
+        let sip = Aor::from_uri(&from.uri).map_err(|_| Refusal::new(403))?;
+        if !desk.config.is_sip_domain(sip.host()) {
+            return Err(Refusal::new(403));
+        }
+        let sip = canonical(desk, &sip)?;
+        let event = check_event(request)?;
+        let contact = request
+            .headers
+            .contact()
+            .ok()
+            .flatten()
+            .ok_or_else(|| Refusal::because(400, "Missing Contact"))?;
+        check_accept(request)?;
+        let expires = granted_expires(desk, request)?;
+        let xmpp = self.contact_of(desk, request, &to.uri)?;
+        if self.len() >= usize::try_from(desk.config.max_dialogs).unwrap_or(usize::MAX) {
+            return Err(Refusal::new(503).with("Retry-After", FULL_RETRY_AFTER.to_string()));
+        }
+        let record = DialogRecord {
+            id: desk.identity.dialog(),
+            pair: Pair { sip, xmpp },
+            direction: Direction::ToXmpp,
+            call_id: call_id.to_owned(),
+            local_tag: desk.identity.tag(),
+            remote_tag: Some(remote_tag.to_owned()),
+            event_id: event,
+            local_uri: to.uri_text.clone(),
+            remote_uri: from.uri_text.clone(),
+            remote_target: contact.uri_text.clone(),
+            route_set: request.headers.record_route(),
+            flow: adjacent_flow(request, &r.flow),
+            cseq_reserved: 0,
+            remote_cseq: cseq.number,
+            expires_at: now.plus_secs(u64::from(expires)),
+            active: false,
+            shown: Vec::new(),
+        };
+        Ok((record, expires))
+    }
+
+    /// The XMPP contact that a SUBSCRIBE is addressed to.
+    fn contact_of(&self, desk: &Desk, request: &Request, to: &SipUri) -> Result<BareJid, Refusal> {
+        let uri = SipUri::parse(&request.uri).map_err(|_| Refusal::new(416))?;
+        // RFC 7247 §8: a SIPS address MUST NOT be translated to XMPP.
+        if uri.scheme == Scheme::Sips || to.scheme == Scheme::Sips {
+            return Err(Refusal::new(416));
+        }
+        let aor = Aor::from_uri(&uri).map_err(|_| Refusal::new(404))?;
+        let xmpp = desk
+            .config
+            .gwmap
+            .xmpp_user_from_sip(&aor)
+            .map_err(|_| Refusal::new(404))?;
+        if desk.config.serves_xmpp_domain(xmpp.domain().as_str()) {
+            Ok(xmpp)
+        } else {
+            Err(Refusal::new(404))
+        }
+    }
+}
+
+/// The watcher as the XMPP side names him: user parts that differ only in what XMPP folds are one user
+/// there, so they are one here, and an answer finds the question.
+fn canonical(desk: &Desk, sip: &Aor) -> Result<Aor, Refusal> {
+    let map = &desk.config.gwmap;
+    map.sip_user_on_xmpp(sip)
+        .and_then(|jid| map.sip_user_from_xmpp(&jid))
+        .map_err(|_| Refusal::because(403, "From Has No XMPP Address"))
+}
+
+/// The event package must be `presence`; gives the event id.
+pub(super) fn check_event(request: &Request) -> Result<Option<String>, Refusal> {
+    // RFC 6665 §4.2.3: a SUBSCRIBE without Event is for PINT, which is not served: 489 as well.
+    match request.headers.event() {
+        Some(event) if event.package == "presence" => Ok(event.id),
+        Some(_) | None => Err(Refusal::new(489).with("Allow-Events", "presence")),
+    }
+}
+
+/// The watcher must take PIDF.
+pub(super) fn check_accept(request: &Request) -> Result<(), Refusal> {
+    // RFC 3856 §6.5: without an Accept header PIDF is what the watcher takes.
+    match request.headers.accepts(pidf::MIME) {
+        Some(false) => Err(Refusal::new(406).with("Accept", pidf::MIME)),
+        Some(true) | None => Ok(()),
+    }
+}
+
+/// The seconds granted of those asked for; 0 asks once, or ends.
+pub(super) fn granted_expires(desk: &Desk, request: &Request) -> Result<u32, Refusal> {
+    let asked = request
+        .headers
+        .expires()
+        .map_err(|_| Refusal::because(400, "Bad Expires"))?
+        .map_or(DEFAULT_EXPIRES, |e| e.0);
+    let (min, max) = (desk.config.expires_min, desk.config.expires_max);
+    // RFC 6665 §4.2.1.1: 423 only below the minimum and below one hour, and never for 0.
+    if asked != 0 && asked < min && asked < 3600 {
+        return Err(Refusal::new(423).with("Min-Expires", min.to_string()));
+    }
+    Ok(asked.min(max))
+}

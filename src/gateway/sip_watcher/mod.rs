@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! SIP watchers of XMPP contacts: we are the notifier (RFC 8048 §5.3, §6.2, §7.2; RFC 6665 §4.2).
+//!
+//! In: SUBSCRIBEs, results of our NOTIFYs, what the contact's server says. Out: answers, NOTIFYs, and
+//! `subscribe`, `probe` and `unavailable` to the contact.
+
+mod admission;
+mod contact;
+mod notify;
+mod subscribe;
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use xmpp_parsers::presence::Type;
+
+use crate::address::Pair;
+use crate::record::{
+    AuthorizationRecord, AuthorizationState, DialogId, DialogRecord, Direction, Moment,
+};
+use crate::sip::TerminationReason;
+
+use super::contact_presence::ContactPresence;
+use super::desk::Desk;
+use super::dialog::{CallIndex, Dialog};
+use super::ledger::Ledger;
+use super::timers::Timer;
+
+/// Pairs brought up to date at a time after a link came up, and the pause between two such rounds.
+const RESYNC_PAIRS: usize = 100;
+const RESYNC_PAUSE_MS: u64 = 50;
+
+/// All SIP watchers.
+#[derive(Debug)]
+pub(super) struct SipWatchers {
+    watches: BTreeMap<Pair, Watch>,
+    notifiers: BTreeMap<DialogId, Notifier>,
+    calls: CallIndex,
+    /// The pair at which bringing up to date paused, by link.
+    resync_from: BTreeMap<String, Pair>,
+    ledger: Ledger,
+}
+
+/// One SIP user's interest in one XMPP contact, over all his devices.
+#[derive(Debug, Default)]
+struct Watch {
+    authorization: Option<AuthorizationState>,
+    dialogs: Vec<DialogId>,
+    presence: ContactPresence,
+    /// How often the contact's server could not take the question.
+    asked_in_vain: u32,
+}
+
+/// One dialog in which we are the notifier.
+#[derive(Debug)]
+struct Notifier {
+    dialog: Dialog,
+    phase: Phase,
+    /// The state changed while a NOTIFY was under way.
+    dirty: bool,
+}
+
+/// How far a notifier has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    /// Subscribed.
+    Open,
+    /// A one-shot SUBSCRIBE that waits for the answer to our probe (RFC 8048 §7.2).
+    Fetch,
+    /// The last NOTIFY is still to be sent.
+    Ending(Ending),
+    /// The last NOTIFY is under way.
+    Ended,
+}
+
+/// How a dialog ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ending {
+    reason: TerminationReason,
+    body: LastBody,
+}
+
+/// What the last NOTIFY says of the contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LastBody {
+    /// Nothing.
+    Empty,
+    /// The contact as closed (RFC 8048 §5.3.3).
+    Closed,
+    /// What is known.
+    Known,
+}
+
+impl SipWatchers {
+    /// Nobody watches yet.
+    pub(super) fn new() -> Self {
+        Self {
+            watches: BTreeMap::new(),
+            notifiers: BTreeMap::new(),
+            calls: CallIndex::default(),
+            resync_from: BTreeMap::new(),
+            ledger: Ledger::new(Direction::ToXmpp),
+        }
+    }
+
+    /// Takes up a stored authorisation.
+    pub(super) fn restore_authorization(&mut self, record: AuthorizationRecord) {
+        self.ledger.restored(Some(record.state));
+        self.watches.entry(record.pair).or_default().authorization = Some(record.state);
+    }
+
+    /// Takes up a stored dialog. One that has lost its authorisation was about to end.
+    pub(super) fn restore_dialog(&mut self, desk: &mut Desk, now: Moment, record: DialogRecord) {
+        let authorization = self.watches.get(&record.pair).and_then(|w| w.authorization);
+        let expires = match authorization {
+            Some(AuthorizationState::Pending | AuthorizationState::Granted) => {
+                record.expires_at.max(now)
+            }
+            Some(AuthorizationState::Refused | AuthorizationState::Cancelled) | None => now,
+        };
+        desk.timers.set(Timer::NotifierExpires(record.id), expires);
+        self.add(Dialog::restored(record), Phase::Open);
+    }
+
+    fn add(&mut self, dialog: Dialog, phase: Phase) {
+        let id = dialog.id();
+        self.calls.insert(&dialog.record);
+        self.watches
+            .entry(dialog.record.pair.clone())
+            .or_default()
+            .dialogs
+            .push(id);
+        self.notifiers.insert(
+            id,
+            Notifier {
+                dialog,
+                phase,
+                dirty: false,
+            },
+        );
+    }
+
+    /// Forgets a dialog; `true` if it was the last one of its pair.
+    fn remove(&mut self, desk: &mut Desk, id: DialogId) -> bool {
+        let Some(mut notifier) = self.notifiers.remove(&id) else {
+            return false;
+        };
+        for timer in [
+            Timer::NotifierExpires(id),
+            Timer::NotifyAgain(id),
+            Timer::FetchEnds(id),
+        ] {
+            desk.timers.stop(&timer);
+        }
+        self.calls.remove(&notifier.dialog.record);
+        if let Some(change) = notifier.dialog.remove() {
+            desk.change(change);
+        }
+        let pair = &notifier.dialog.record.pair;
+        let Some(watch) = self.watches.get_mut(pair) else {
+            return true;
+        };
+        watch.dialogs.retain(|d| *d != id);
+        let last = watch.dialogs.is_empty();
+        if last && watch.authorization.is_none() {
+            self.watches.remove(pair);
+        }
+        last
+    }
+
+    /// Sets the authorisation of a pair, durably.
+    fn authorize(
+        &mut self,
+        desk: &mut Desk,
+        now: Moment,
+        pair: &Pair,
+        state: Option<AuthorizationState>,
+    ) {
+        let watch = self.watches.entry(pair.clone()).or_default();
+        let before = std::mem::replace(&mut watch.authorization, state);
+        self.ledger.moved(desk, now, pair, before, state);
+    }
+
+    /// Brings pairs up to date after a link came up: undecided contacts are asked again, granted ones with a
+    /// watcher are probed. In rounds, so that a large gateway does not flood a server that has just come back.
+    pub(super) fn resync(&mut self, desk: &mut Desk, now: Moment, link: &str, from_start: bool) {
+        if from_start {
+            self.resync_from.remove(link);
+        }
+        let start = match self.resync_from.remove(link) {
+            Some(pair) => Bound::Excluded(pair),
+            None => Bound::Unbounded,
+        };
+        let mut asked = 0;
+        for (pair, watch) in self.watches.range_mut((start, Bound::Unbounded)) {
+            if desk.link_of(&pair.sip) != link {
+                continue;
+            }
+            let question = match watch.authorization {
+                Some(AuthorizationState::Pending) => Type::Subscribe,
+                Some(AuthorizationState::Granted) if watch.dialogs.is_empty() => {
+                    watch.presence.forget();
+                    continue;
+                }
+                Some(AuthorizationState::Granted) => Type::Probe,
+                Some(AuthorizationState::Refused | AuthorizationState::Cancelled) | None => {
+                    continue;
+                }
+            };
+            if watch.presence.is_known() && question == Type::Probe {
+                // What was said while the link was down is lost: only what is said again still holds.
+                watch.presence.doubt();
+                let wait = u64::from(desk.config.probe_timeout);
+                desk.timers
+                    .set(Timer::Settle(pair.clone()), now.plus_secs(wait));
+            }
+            desk.presence_of_type(pair, question);
+            asked += 1;
+            if asked == RESYNC_PAIRS {
+                self.resync_from.insert(link.to_owned(), pair.clone());
+                desk.timers
+                    .set(Timer::Resync(link.to_owned()), now.plus_ms(RESYNC_PAUSE_MS));
+                return;
+            }
+        }
+    }
+
+    /// A link has been down for so long that what it brought can no longer be shown.
+    pub(super) fn link_is_lost(&mut self, desk: &mut Desk, now: Moment, link: &str) {
+        let mut changed = Vec::new();
+        for (pair, watch) in &mut self.watches {
+            if watch.presence.is_known() && desk.link_of(&pair.sip) == link {
+                watch.presence.all_unavailable();
+                changed.push(pair.clone());
+            }
+        }
+        for pair in changed {
+            self.notify_pair(desk, now, &pair);
+        }
+    }
+
+    /// A probe has been answered as far as it will be: what was not said again is gone.
+    pub(super) fn settle(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
+        if let Some(watch) = self.watches.get_mut(pair)
+            && desk.link_is_up(&desk.link_of(&pair.sip))
+            && watch.presence.settle()
+        {
+            self.notify_pair(desk, now, pair);
+        }
+    }
+
+    /// Authorisations by state, for `stox.status`.
+    pub(super) fn authorizations(&self) -> [(&'static str, u64); 4] {
+        self.ledger.by_state()
+    }
+
+    /// Pairs of which anything is remembered.
+    pub(super) fn pairs(&self) -> usize {
+        self.watches.len()
+    }
+
+    /// Number of dialogs.
+    pub(super) fn len(&self) -> usize {
+        self.notifiers.len()
+    }
+
+    /// Every dialog with its state in a word.
+    pub(super) fn dialogs(&self) -> impl Iterator<Item = (&Dialog, &'static str)> {
+        self.notifiers.values().map(|n| {
+            let word = match n.phase {
+                Phase::Open if n.dialog.record.active => "active",
+                Phase::Open => "pending",
+                Phase::Fetch => "fetch",
+                Phase::Ending(_) | Phase::Ended => "ending",
+            };
+            (&n.dialog, word)
+        })
+    }
+}

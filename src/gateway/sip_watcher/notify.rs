@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! NOTIFYs to SIP watchers and their results (RFC 6665 §4.2.2, RFC 8048 §6.2).
+//!
+//! One NOTIFY of a dialog is under way at a time; what changes meanwhile goes into the next one, which
+//! always carries the whole state.
+
+use crate::address::Pair;
+use crate::body::pidf;
+use crate::mapping::presence::to_pidf;
+use crate::record::{AuthorizationState, DialogId, Moment};
+use crate::sip::{SubscriptionState, TerminationReason, retry_after};
+
+use super::super::RequestResult;
+use super::super::contact_presence::{ContactPresence, offline};
+use super::super::desk::{Desk, Purpose};
+use super::super::dialog::{ends_usage, follow_flow};
+use super::super::timers::Timer;
+use super::{Ending, LastBody, Phase, SipWatchers};
+
+/// Pause before a NOTIFY that was refused without Retry-After is sent again.
+const NOTIFY_AGAIN_MS: u64 = 5_000;
+
+impl SipWatchers {
+    /// Tells every device of a watcher.
+    pub(super) fn notify_pair(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
+        let Some(watch) = self.watches.get(pair) else {
+            return;
+        };
+        for id in watch.dialogs.clone() {
+            self.notify(desk, now, id);
+        }
+    }
+
+    /// Sends the state as it is, or after the NOTIFY under way.
+    pub(super) fn notify(&mut self, desk: &mut Desk, now: Moment, id: DialogId) {
+        let Some(notifier) = self.notifiers.get_mut(&id) else {
+            return;
+        };
+        if notifier.phase == Phase::Fetch || notifier.phase == Phase::Ended {
+            return;
+        }
+        if notifier.dialog.in_flight.is_some() || desk.timers.is_set(&Timer::NotifyAgain(id)) {
+            notifier.dirty = true;
+            return;
+        }
+        notifier.dirty = false;
+        let Some(watch) = self.watches.get(&notifier.dialog.record.pair) else {
+            return;
+        };
+        let granted = watch.authorization == Some(AuthorizationState::Granted);
+        let expires = notifier.dialog.expires_in(now);
+        let (state, body) = match &notifier.phase {
+            Phase::Ending(Ending { reason, body }) => (
+                SubscriptionState::terminated(reason.clone()),
+                if granted { *body } else { LastBody::Empty },
+            ),
+            Phase::Open | Phase::Fetch | Phase::Ended if granted => {
+                (SubscriptionState::active(expires), LastBody::Known)
+            }
+            Phase::Open | Phase::Fetch | Phase::Ended => {
+                (SubscriptionState::pending(expires), LastBody::Empty)
+            }
+        };
+        let document = document(&notifier.dialog.record.pair, &watch.presence, desk, body);
+        let newly_active = granted && !notifier.dialog.record.active;
+        if matches!(notifier.phase, Phase::Ending(_)) {
+            notifier.phase = Phase::Ended;
+        } else if newly_active {
+            notifier.dialog.record.active = true;
+            if notifier.dialog.is_stored() {
+                desk.change(notifier.dialog.put());
+            }
+        }
+        let (cseq, change) = notifier.dialog.next_cseq();
+        if let Some(change) = change {
+            desk.change(change);
+        }
+        let mut send = notifier.dialog.request("NOTIFY", cseq, desk.contact(id));
+        follow_flow(&mut send, &notifier.dialog.record);
+        send.headers
+            .push(("Subscription-State".to_owned(), state.to_string()));
+        if let Some(document) = document {
+            send.headers
+                .push(("Content-Type".to_owned(), pidf::MIME.to_owned()));
+            send.body = document.into_bytes();
+        }
+        desk.counters.notifies_sent += 1;
+        notifier.dialog.in_flight = Some(desk.send(now, Purpose::Notify(id), send));
+    }
+
+    /// A NOTIFY of ours has ended.
+    pub(in super::super) fn notified(
+        &mut self,
+        desk: &mut Desk,
+        now: Moment,
+        id: DialogId,
+        result: &RequestResult,
+    ) {
+        let Some(notifier) = self.notifiers.get_mut(&id) else {
+            return;
+        };
+        notifier.dialog.in_flight = None;
+        if notifier.phase == Phase::Ended {
+            self.remove(desk, id);
+        } else if result.status.is_success() {
+            if notifier.dirty {
+                self.notify(desk, now, id);
+            }
+        } else if ends_usage(result.status) {
+            let pair = notifier.dialog.record.pair.clone();
+            let was_watching = notifier.phase == Phase::Open;
+            if self.remove(desk, id) && was_watching {
+                self.watched_no_more(desk, &pair);
+            }
+        } else {
+            let wait = result
+                .response
+                .as_ref()
+                .and_then(|r| retry_after(&r.headers))
+                .map_or(NOTIFY_AGAIN_MS, |s| u64::from(s.0) * 1000);
+            notifier.dirty = true;
+            desk.timers.set(Timer::NotifyAgain(id), now.plus_ms(wait));
+        }
+    }
+
+    /// The pause after a refused NOTIFY is over.
+    pub(in super::super) fn notify_again(&mut self, desk: &mut Desk, now: Moment, id: DialogId) {
+        if self.notifiers.get(&id).is_some_and(|n| n.dirty) {
+            self.notify(desk, now, id);
+        }
+    }
+
+    /// Ends a subscription with a last NOTIFY.
+    pub(super) fn end(
+        &mut self,
+        desk: &mut Desk,
+        now: Moment,
+        id: DialogId,
+        reason: TerminationReason,
+        body: LastBody,
+    ) {
+        let Some(notifier) = self.notifiers.get_mut(&id) else {
+            return;
+        };
+        if matches!(notifier.phase, Phase::Ending(_) | Phase::Ended) {
+            return;
+        }
+        let was_watching = notifier.phase == Phase::Open && notifier.dialog.is_stored();
+        notifier.phase = Phase::Ending(Ending {
+            reason: reason.clone(),
+            body,
+        });
+        desk.timers.stop(&Timer::NotifierExpires(id));
+        desk.timers.stop(&Timer::FetchEnds(id));
+        desk.timers.stop(&Timer::NotifyAgain(id));
+        let pair = notifier.dialog.record.pair.clone();
+        self.notify(desk, now, id);
+        let others = self.watches.get(&pair).is_some_and(|w| {
+            w.dialogs.iter().any(|d| {
+                self.notifiers
+                    .get(d)
+                    .is_some_and(|n| n.phase == Phase::Open)
+            })
+        });
+        if was_watching && !others && reason == TerminationReason::Timeout {
+            self.watched_no_more(desk, &pair);
+        }
+    }
+
+    /// The last dialog of a pair is over: the contact is to be told (RFC 8048 §5.3.3).
+    fn watched_no_more(&self, desk: &mut Desk, pair: &Pair) {
+        let authorization = self.watches.get(pair).and_then(|w| w.authorization);
+        if authorization == Some(AuthorizationState::Granted) {
+            desk.left.push(pair.clone());
+        }
+    }
+}
+
+/// The body of a NOTIFY; `None` for one without.
+fn document(
+    pair: &Pair,
+    presence: &ContactPresence,
+    desk: &Desk,
+    body: LastBody,
+) -> Option<String> {
+    let entity = desk.config.gwmap.xmpp_user_on_sip(&pair.xmpp).ok()?;
+    match body {
+        LastBody::Empty => None,
+        LastBody::Known => presence
+            .is_known()
+            .then(|| to_pidf(&entity, presence.resources()).to_xml()),
+        LastBody::Closed => {
+            let gone = offline();
+            let mut resources: Vec<_> = presence
+                .resources()
+                .map(|(resource, _)| (resource, &gone))
+                .collect();
+            if resources.is_empty() {
+                resources.push(("", &gone));
+            }
+            Some(to_pidf(&entity, resources).to_xml())
+        }
+    }
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Stanzas: each goes to the direction it concerns, or is answered here.
+
+use xmpp_parsers::message::{Message, MessageType};
+use xmpp_parsers::presence::{Presence, Type};
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+
+use crate::address::{Jid, Pair};
+use crate::mapping::presence::Availability;
+use crate::record::Moment;
+use crate::stanza::{Inbound, Stanza};
+
+use super::{Gateway, iq};
+
+impl Gateway {
+    /// A stanza over a link.
+    pub(super) fn stanza(&mut self, now: Moment, Inbound { link, stanza }: Inbound) {
+        match stanza {
+            Stanza::Presence(presence) => self.presence(now, &link, presence),
+            Stanza::Iq(iq) => {
+                if let Some(answer) = iq::answer(iq) {
+                    self.desk.stanza(link, Stanza::Iq(answer));
+                }
+            }
+            Stanza::Message(message) => self.message(link, message),
+        }
+    }
+
+    /// RFC 6121 §8.5.2.2.1: what cannot be delivered is answered, but for headlines and errors.
+    fn message(&mut self, link: String, mut message: Message) {
+        if matches!(message.type_, MessageType::Error | MessageType::Headline) {
+            return;
+        }
+        self.desk.counters.stanzas_refused += 1;
+        message.payloads = vec![refused(DefinedCondition::FeatureNotImplemented).into()];
+        message.type_ = MessageType::Error;
+        std::mem::swap(&mut message.from, &mut message.to);
+        message.bodies.clear();
+        message.subjects.clear();
+        message.thread = None;
+        self.desk.stanza(link, Stanza::Message(message));
+    }
+
+    fn presence(&mut self, now: Moment, link: &str, presence: Presence) {
+        self.desk.counters.presence_received += 1;
+        let (Some(from), Some(to)) = (presence.from.clone(), presence.to.clone()) else {
+            return;
+        };
+        let config = &self.desk.config;
+        let sip = config
+            .gwmap
+            .sip_user_from_xmpp(&to.to_bare())
+            .ok()
+            .filter(|aor| config.is_sip_domain(aor.host()));
+        let served = from.node().is_some() && config.serves_xmpp_domain(from.domain().as_str());
+        let answerable = matches!(
+            presence.type_,
+            Type::Subscribe | Type::Probe | Type::Unsubscribe | Type::Subscribed
+        );
+        let sip = match (sip, served) {
+            (Some(sip), true) => sip,
+            (None, _) if answerable => {
+                return self.refuse(link, presence, DefinedCondition::ItemNotFound);
+            }
+            // RFC 8048 §8.1: only users of the realm that the operator named.
+            (_, false) if answerable => {
+                return self.refuse(link, presence, DefinedCondition::Forbidden);
+            }
+            (None, _) | (_, false) => return,
+        };
+        let pair = Pair {
+            sip,
+            xmpp: from.to_bare(),
+        };
+        let desk = &mut self.desk;
+        match presence.type_ {
+            Type::None | Type::Unavailable => {
+                if let Some(availability) = Availability::from_presence(&presence) {
+                    let resource = from.resource().map_or("", |r| r.as_str());
+                    self.sip_watchers
+                        .presence(desk, now, &pair, resource, availability);
+                }
+            }
+            Type::Subscribed => self.sip_watchers.approved(desk, now, &pair),
+            Type::Unsubscribed => self.sip_watchers.declined(desk, now, &pair),
+            Type::Error => {
+                if let Some(error) = presence.payloads.iter().find_map(read_error) {
+                    let id = presence.id.as_deref();
+                    self.sip_watchers.failed(desk, now, &pair, id, &error);
+                }
+            }
+            Type::Subscribe => self.xmpp_watchers.asked(desk, now, &pair),
+            Type::Unsubscribe => self.xmpp_watchers.left(desk, now, &pair),
+            Type::Probe => self.xmpp_watchers.probed(desk, now, &pair, from),
+        }
+    }
+
+    /// Answers presence that asks for something with an error.
+    fn refuse(&mut self, link: &str, mut presence: Presence, condition: DefinedCondition) {
+        self.desk.counters.stanzas_refused += 1;
+        let (from, to): (Option<Jid>, Option<Jid>) = (presence.to.take(), presence.from.take());
+        let mut answer = Presence::error();
+        answer.from = from;
+        answer.to = to;
+        answer.id = presence.id;
+        answer.payloads = vec![refused(condition).into()];
+        self.desk.stanza(link.to_owned(), Stanza::Presence(answer));
+    }
+}
+
+fn refused(condition: DefinedCondition) -> StanzaError {
+    let type_ = if condition == DefinedCondition::Forbidden {
+        ErrorType::Auth
+    } else {
+        ErrorType::Cancel
+    };
+    StanzaError {
+        type_,
+        by: None,
+        defined_condition: condition,
+        texts: std::collections::BTreeMap::new(),
+        other: None,
+    }
+}
+
+fn read_error(payload: &minidom::Element) -> Option<StanzaError> {
+    StanzaError::try_from(payload.clone()).ok()
+}

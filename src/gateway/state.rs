@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The gateway as a value: tells each input to the direction it concerns.
+
+use std::sync::Arc;
+
+use xmpp_parsers::presence::Type;
+
+use crate::config::Config;
+use crate::frame::Reply;
+use crate::record::{Direction, Moment, Snapshot};
+use crate::sip::{Method, Status};
+
+use super::desk::{ALLOW, Desk, Purpose, Refusal};
+use super::sip_watcher::SipWatchers;
+use super::timers::Timer;
+use super::view::{DialogView, StatusView};
+use super::xmpp_watcher::XmppWatchers;
+use super::{Batch, Counters, Input, RequestResult, SipRequest};
+
+/// How long a link may be down before what it brought is shown as gone.
+const LINK_GRACE_MS: u64 = 30_000;
+
+/// All state of the gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    pub(super) desk: Desk,
+    pub(super) sip_watchers: SipWatchers,
+    pub(super) xmpp_watchers: XmppWatchers,
+}
+
+impl Gateway {
+    /// A gateway that goes on from what was stored. `generation` marks its request ids; `seed` is its only
+    /// randomness.
+    pub fn new(
+        config: Arc<Config>,
+        snapshot: Snapshot,
+        generation: u32,
+        seed: [u8; 32],
+        now: Moment,
+    ) -> Self {
+        let mut desk = Desk::new(config, generation, seed);
+        let mut sip_watchers = SipWatchers::new();
+        let mut xmpp_watchers = XmppWatchers::new();
+        for record in snapshot.authorizations {
+            match record.direction {
+                Direction::ToXmpp => sip_watchers.restore_authorization(record),
+                Direction::ToSip => xmpp_watchers.restore_authorization(&mut desk, now, record),
+            }
+        }
+        for record in snapshot.dialogs {
+            match record.direction {
+                Direction::ToXmpp => sip_watchers.restore_dialog(&mut desk, now, record),
+                Direction::ToSip => xmpp_watchers.restore_dialog(&mut desk, now, record),
+            }
+        }
+        Self {
+            desk,
+            sip_watchers,
+            xmpp_watchers,
+        }
+    }
+
+    /// Takes one input. Time never goes back from call to call.
+    pub fn handle(&mut self, now: Moment, input: Input) {
+        match input {
+            Input::Request(request) => self.request(now, &request),
+            Input::Result(result) => self.result(now, &result),
+            Input::Stanza(inbound) => self.stanza(now, *inbound),
+            Input::LinkUp { link } => self.link_up(now, &link),
+            Input::LinkDown { link } => self.link_down(now, &link),
+            Input::Timeout => {
+                while let Some(timer) = self.desk.timers.take_due(now) {
+                    self.timeout(now, timer);
+                }
+            }
+        }
+        for pair in std::mem::take(&mut self.desk.left) {
+            if !self.xmpp_watchers.shows(&pair) {
+                self.desk.presence_of_type(&pair, Type::Unavailable);
+            }
+        }
+    }
+
+    /// What the inputs since the last call led to.
+    pub fn drain(&mut self) -> Batch {
+        self.desk.drain()
+    }
+
+    /// When [`Input::Timeout`] is due next, and why.
+    pub fn next_deadline(&self) -> Option<(Moment, &'static str)> {
+        self.desk.timers.next()
+    }
+
+    fn request(&mut self, now: Moment, r: &SipRequest) {
+        let local_tag = match r.request.to() {
+            Ok(to) => to.tag().map(str::to_owned),
+            Err(_) => return self.desk.refuse(r.slot, Refusal::because(400, "Bad To")),
+        };
+        match (&r.request.method, local_tag) {
+            (Method::Subscribe, None) => self.sip_watchers.subscribe(&mut self.desk, now, r),
+            (Method::Subscribe, Some(tag)) => {
+                self.sip_watchers.resubscribe(&mut self.desk, now, r, &tag);
+            }
+            (Method::Notify, Some(tag)) => self.xmpp_watchers.notify(&mut self.desk, now, r, &tag),
+            (Method::Notify, None) => self.desk.refuse(r.slot, Refusal::new(481)),
+            (Method::Options, _) => self.options(r),
+            (
+                Method::Ack
+                | Method::Bye
+                | Method::Cancel
+                | Method::Info
+                | Method::Invite
+                | Method::Message
+                | Method::Prack
+                | Method::Publish
+                | Method::Refer
+                | Method::Register
+                | Method::Update
+                | Method::Other(_),
+                _,
+            ) => self
+                .desk
+                .refuse(r.slot, Refusal::new(405).with("Allow", ALLOW)),
+        }
+    }
+
+    fn options(&mut self, r: &SipRequest) {
+        self.desk.reply(Reply {
+            slot: r.slot,
+            status: 200,
+            reason: "OK".to_owned(),
+            to_tag: None,
+            headers: vec![
+                ("Allow".to_owned(), ALLOW.to_owned()),
+                ("Allow-Events".to_owned(), "presence".to_owned()),
+                ("Accept".to_owned(), crate::body::pidf::MIME.to_owned()),
+            ],
+            body: Vec::new(),
+        });
+    }
+
+    fn result(&mut self, now: Moment, result: &RequestResult) {
+        match self.desk.finished(result.id) {
+            Some(Purpose::Notify(id)) => {
+                self.sip_watchers.notified(&mut self.desk, now, id, result);
+            }
+            Some(Purpose::Subscribe(id)) => {
+                self.xmpp_watchers
+                    .subscribed(&mut self.desk, now, id, result);
+            }
+            None => {}
+        }
+    }
+
+    fn link_up(&mut self, now: Moment, link: &str) {
+        self.desk.link_changed(link, true);
+        self.desk.timers.stop(&Timer::LinkGrace(link.to_owned()));
+        self.sip_watchers.resync(&mut self.desk, now, link, true);
+        self.xmpp_watchers.resync(&mut self.desk, now, link);
+    }
+
+    fn link_down(&mut self, now: Moment, link: &str) {
+        self.desk.link_changed(link, false);
+        self.desk.timers.stop(&Timer::Resync(link.to_owned()));
+        self.desk.timers.set(
+            Timer::LinkGrace(link.to_owned()),
+            now.plus_ms(LINK_GRACE_MS),
+        );
+    }
+
+    fn timeout(&mut self, now: Moment, timer: Timer) {
+        let desk = &mut self.desk;
+        match timer {
+            Timer::NotifierExpires(id) => self.sip_watchers.expired(desk, now, id),
+            Timer::NotifyAgain(id) => self.sip_watchers.notify_again(desk, now, id),
+            Timer::FetchEnds(id) => self.sip_watchers.fetch_ends(desk, now, id),
+            Timer::AskAgain(pair) => self.sip_watchers.ask_again(desk, &pair),
+            Timer::Refresh(id) => self.xmpp_watchers.refresh(desk, now, id),
+            Timer::SubscriberExpires(id) | Timer::FirstNotify(id) => {
+                self.xmpp_watchers.lost(desk, now, id);
+            }
+            Timer::Linger(id) => self.xmpp_watchers.lingered(desk, id),
+            Timer::SubscribeAgain(pair) => self.xmpp_watchers.subscribe_again(desk, now, &pair),
+            Timer::ForgetCancelled(pair) => self.xmpp_watchers.forget_cancelled(desk, now, &pair),
+            Timer::Settle(pair) => self.sip_watchers.settle(desk, now, &pair),
+            Timer::ResultDue(id) => {
+                let timeout = RequestResult {
+                    id,
+                    status: Status(408),
+                    response: None,
+                };
+                self.result(now, &timeout);
+            }
+            Timer::LinkGrace(link) => self.sip_watchers.link_is_lost(desk, now, &link),
+            Timer::Resync(link) => self.sip_watchers.resync(desk, now, &link, false),
+        }
+    }
+
+    /// Totals.
+    pub fn status(&self) -> StatusView {
+        let mut authorizations = Vec::new();
+        for (direction, totals) in [
+            ("to_xmpp", self.sip_watchers.authorizations()),
+            ("to_sip", self.xmpp_watchers.authorizations()),
+        ] {
+            for (word, total) in totals {
+                authorizations.push((format!("{direction}_{word}"), total));
+            }
+        }
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        StatusView {
+            authorizations,
+            notifier_dialogs: count(self.sip_watchers.len()),
+            subscriber_dialogs: count(self.xmpp_watchers.len()),
+            requests_in_flight: self.desk.requests_in_flight(),
+            pairs: count(self.sip_watchers.pairs() + self.xmpp_watchers.pairs()),
+            deadlines: count(self.desk.timers.len()),
+        }
+    }
+
+    /// Up to `limit` dialogs in order of id, first those of SIP watchers.
+    pub fn dialogs(&self, now: Moment, limit: usize) -> Vec<DialogView> {
+        self.sip_watchers
+            .dialogs()
+            .chain(self.xmpp_watchers.dialogs())
+            .take(limit)
+            .map(|(dialog, word)| DialogView::new(dialog, word, now))
+            .collect()
+    }
+
+    /// Counters since the process started.
+    pub fn counters(&self) -> Counters {
+        self.desk.counters
+    }
+}

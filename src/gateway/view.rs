@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What an operator may ask of the gateway's state.
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::{Direction, Moment};
+
+use super::dialog::Dialog;
+
+/// Totals for `stox.status`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct StatusView {
+    /// Authorisations by direction and state, as (label, count), e.g. `("to_xmpp_granted", 3)`.
+    pub authorizations: Vec<(String, u64)>,
+    /// Notifier dialogs (SIP watchers).
+    pub notifier_dialogs: u64,
+    /// Subscriber dialogs (XMPP watchers).
+    pub subscriber_dialogs: u64,
+    /// Requests of ours without a result.
+    pub requests_in_flight: u64,
+    /// Pairs of which anything is remembered, both directions.
+    pub pairs: u64,
+    /// Deadlines set.
+    pub deadlines: u64,
+}
+
+/// One dialog for `stox.dialogs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DialogView {
+    /// The dialog's name (the user part of our Contact).
+    pub id: String,
+    /// `to_xmpp` (SIP watcher) or `to_sip` (XMPP watcher).
+    pub direction: String,
+    /// The SIP user.
+    pub sip: String,
+    /// The XMPP user.
+    pub xmpp: String,
+    /// `pending`, `active`, `trying`, …
+    pub state: String,
+    /// Seconds until it expires.
+    pub expires_in: u64,
+    /// Call-ID.
+    pub call_id: String,
+    /// Last CSeq sent.
+    pub local_cseq: u32,
+}
+
+impl DialogView {
+    pub(super) fn new(dialog: &Dialog, state: &str, now: Moment) -> Self {
+        let record = &dialog.record;
+        Self {
+            id: format!("stox-{:016x}", record.id.0),
+            direction: match record.direction {
+                Direction::ToXmpp => "to_xmpp".to_owned(),
+                Direction::ToSip => "to_sip".to_owned(),
+            },
+            sip: record.pair.sip.to_string(),
+            xmpp: record.pair.xmpp.to_string(),
+            state: state.to_owned(),
+            expires_in: u64::from(dialog.expires_in(now)),
+            call_id: record.call_id.clone(),
+            local_cseq: dialog.cseq,
+        }
+    }
+}
+
+/// Monotonic counters of what the core did, exported as statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Initial SUBSCRIBEs accepted.
+    pub subscribes: u64,
+    /// NOTIFYs sent.
+    pub notifies_sent: u64,
+    /// NOTIFYs received for a dialog.
+    pub notifies_received: u64,
+    /// SIP requests refused with an error.
+    pub requests_refused: u64,
+    /// Presence stanzas sent.
+    pub presence_sent: u64,
+    /// Presence stanzas received.
+    pub presence_received: u64,
+    /// Stanzas answered with an error.
+    pub stanzas_refused: u64,
+    /// 403, 489 and 603 not believed, because too many came from one next hop.
+    pub refusals_held: u64,
+}

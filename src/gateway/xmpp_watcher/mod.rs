@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! XMPP watchers of SIP contacts: we are the subscriber (RFC 8048 §5.2, §6.3, §7.1; RFC 6665 §4.1).
+//!
+//! In: `subscribe`, `unsubscribe` and `probe`, results of our SUBSCRIBEs, NOTIFYs. Out: SUBSCRIBEs, answers,
+//! and presence to the watcher.
+
+mod ending;
+mod failure;
+mod notify;
+mod refusals;
+mod restore;
+mod retry;
+mod shown;
+mod standing;
+mod stanza;
+mod subscribe;
+
+use std::collections::BTreeMap;
+
+use crate::address::Pair;
+use crate::mapping::presence::Availability;
+use crate::record::{DialogId, Direction, Moment};
+
+use super::desk::Desk;
+use super::dialog::{CallIndex, Dialog};
+use super::ledger::Ledger;
+use super::timers::Timer;
+use refusals::Refusals;
+use standing::{Approval, Standing};
+
+/// All XMPP watchers.
+#[derive(Debug)]
+pub(super) struct XmppWatchers {
+    watchers: BTreeMap<Pair, Watcher>,
+    subscriptions: BTreeMap<DialogId, Subscription>,
+    calls: CallIndex,
+    ledger: Ledger,
+    refusals: Refusals,
+}
+
+/// One XMPP user's interest in one SIP contact.
+#[derive(Debug, Default)]
+struct Watcher {
+    standing: Standing,
+    dialogs: Vec<DialogId>,
+    /// What the watcher was last told, by resource; `None`: by an earlier process, so in words unknown.
+    shown: BTreeMap<String, Option<Availability>>,
+    /// Attempts in a row that led to no subscription.
+    failures: u32,
+}
+
+/// One dialog in which we are the subscriber.
+#[derive(Debug)]
+struct Subscription {
+    dialog: Dialog,
+    phase: Phase,
+    /// What the contact's last document showed, by resource.
+    document: BTreeMap<String, Availability>,
+    /// When the first SUBSCRIBE left; long ago for a dialog from the store.
+    opened: Moment,
+    /// When the last SUBSCRIBE left.
+    refreshed: Moment,
+    /// The Expires of our SUBSCRIBEs.
+    duration: u32,
+    /// A refresh was asked for while a SUBSCRIBE was under way.
+    again: bool,
+}
+
+impl Subscription {
+    /// The resources that the contact's last document showed as available.
+    fn available(&self) -> Vec<String> {
+        self.document
+            .iter()
+            .filter(|(_, a)| a.available)
+            .map(|(resource, _)| resource.clone())
+            .collect()
+    }
+}
+
+/// How far a subscription has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// SUBSCRIBE sent; neither its 2xx nor a NOTIFY has come.
+    Trying,
+    /// The dialog exists.
+    Open,
+    /// Expires 0 is to be sent once the request under way has its result.
+    ToEnd,
+    /// Expires 0 sent, or ended by the notifier; a last NOTIFY may still come.
+    Ended,
+}
+
+impl XmppWatchers {
+    /// Nobody watches yet.
+    pub(super) fn new() -> Self {
+        Self {
+            watchers: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
+            calls: CallIndex::default(),
+            ledger: Ledger::new(Direction::ToSip),
+            refusals: Refusals::default(),
+        }
+    }
+
+    fn add(
+        &mut self,
+        dialog: Dialog,
+        phase: Phase,
+        document: BTreeMap<String, Availability>,
+        now: Moment,
+        duration: u32,
+    ) {
+        let id = dialog.id();
+        self.calls.insert(&dialog.record);
+        self.watchers
+            .entry(dialog.record.pair.clone())
+            .or_default()
+            .dialogs
+            .push(id);
+        let subscription = Subscription {
+            dialog,
+            phase,
+            document,
+            opened: now,
+            refreshed: now,
+            duration,
+            again: false,
+        };
+        self.subscriptions.insert(id, subscription);
+    }
+
+    /// Forgets a dialog.
+    fn remove(&mut self, desk: &mut Desk, id: DialogId) {
+        let Some(mut subscription) = self.subscriptions.remove(&id) else {
+            return;
+        };
+        for timer in [
+            Timer::Refresh(id),
+            Timer::SubscriberExpires(id),
+            Timer::FirstNotify(id),
+            Timer::Linger(id),
+        ] {
+            desk.timers.stop(&timer);
+        }
+        if let Some(change) = subscription.dialog.remove() {
+            desk.change(change);
+        }
+        let record = &subscription.dialog.record;
+        self.calls.remove(record);
+        if let Some(watcher) = self.watchers.get_mut(&record.pair) {
+            watcher.dialogs.retain(|d| *d != id);
+        }
+        self.forget_if_idle(&record.pair);
+    }
+
+    /// Drops a watcher of whom nothing is left to remember.
+    fn forget_if_idle(&mut self, pair: &Pair) {
+        let idle = self
+            .watchers
+            .get(pair)
+            .is_some_and(|w| w.standing == Standing::Stranger && w.dialogs.is_empty());
+        if idle {
+            self.watchers.remove(pair);
+        }
+    }
+
+    /// The dialogs of a pair that are not about to end.
+    fn live(&self, pair: &Pair) -> Vec<DialogId> {
+        let Some(watcher) = self.watchers.get(pair) else {
+            return Vec::new();
+        };
+        let mut live = watcher.dialogs.clone();
+        live.retain(|id| {
+            self.subscriptions
+                .get(id)
+                .is_some_and(|s| matches!(s.phase, Phase::Trying | Phase::Open))
+        });
+        live
+    }
+
+    /// Where the watcher of a pair stands.
+    fn standing(&self, pair: &Pair) -> Standing {
+        self.watchers
+            .get(pair)
+            .map_or(Standing::Stranger, |w| w.standing)
+    }
+
+    /// Moves a watcher to another standing; what that does to the authorisation is durable.
+    fn stand(&mut self, desk: &mut Desk, now: Moment, pair: &Pair, standing: Standing) {
+        let watcher = self.watchers.entry(pair.clone()).or_default();
+        let before = std::mem::replace(&mut watcher.standing, standing).authorization();
+        let after = standing.authorization();
+        if before != after {
+            self.ledger.moved(desk, now, pair, before, after);
+        }
+    }
+
+    /// Whether the XMPP user of a pair is shown the SIP user as available.
+    pub(super) fn shows(&self, pair: &Pair) -> bool {
+        self.watchers
+            .get(pair)
+            .is_some_and(|w| w.shown.values().any(shown::is_available))
+    }
+
+    /// Sends what could not be sent while a link was down.
+    pub(super) fn resync(&mut self, desk: &mut Desk, now: Moment, link: &str) {
+        let owed: Vec<Pair> = self
+            .watchers
+            .iter()
+            .filter(|(pair, w)| w.standing.waits_for_link() && desk.link_of(&pair.sip) == link)
+            .map(|(pair, _)| pair.clone())
+            .collect();
+        for pair in owed {
+            let Some(watcher) = self.watchers.get_mut(&pair) else {
+                continue;
+            };
+            match &mut watcher.standing {
+                Standing::Cancelled => self.tell_unsubscribed(desk, now, &pair),
+                Standing::Granted(grant) => {
+                    grant.stale = false;
+                    if grant.approval == Approval::Owed {
+                        self.tell_subscribed(desk, &pair);
+                    }
+                    self.tell_changes(desk, &pair);
+                }
+                Standing::Stranger | Standing::Leaving | Standing::Pending => {}
+            }
+        }
+    }
+
+    /// Authorisations by state, for `stox.status`.
+    pub(super) fn authorizations(&self) -> [(&'static str, u64); 4] {
+        self.ledger.by_state()
+    }
+
+    /// Pairs of which anything is remembered.
+    pub(super) fn pairs(&self) -> usize {
+        self.watchers.len()
+    }
+
+    /// Number of dialogs.
+    pub(super) fn len(&self) -> usize {
+        self.subscriptions.len()
+    }
+
+    /// Every dialog with its state in a word.
+    pub(super) fn dialogs(&self) -> impl Iterator<Item = (&Dialog, &'static str)> {
+        self.subscriptions.values().map(|s| {
+            let word = match s.phase {
+                Phase::Trying => "trying",
+                Phase::Open if s.dialog.record.active => "active",
+                Phase::Open => "pending",
+                Phase::ToEnd | Phase::Ended => "ending",
+            };
+            (&s.dialog, word)
+        })
+    }
+}

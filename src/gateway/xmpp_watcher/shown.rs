@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What an XMPP watcher is told of a SIP contact (RFC 8048 §5.2.1 Examples 5, 6; §6.3).
+
+use std::collections::BTreeMap;
+
+use xmpp_parsers::presence::{Presence, Type};
+
+use crate::address::{Jid, Pair};
+use crate::mapping::presence::Availability;
+use crate::record::Moment;
+
+use super::super::contact_presence::offline;
+use super::super::desk::Desk;
+use super::super::timers::Timer;
+use super::XmppWatchers;
+use super::standing::{Approval, Standing};
+
+/// How long an `unsubscribed` is remembered after it left, so that one lost with its link or its process is
+/// said again.
+const UNSUBSCRIBED_MS: u64 = 60_000;
+
+/// Available, and nothing more to say.
+pub(super) fn online() -> Availability {
+    Availability {
+        available: true,
+        ..offline()
+    }
+}
+
+/// Whether what was told of a resource showed it as available; what an earlier process told did.
+pub(super) fn is_available(told: &Option<Availability>) -> bool {
+    told.as_ref().is_none_or(|a| a.available)
+}
+
+impl XmppWatchers {
+    /// `subscribed`, now or when the link is back.
+    pub(super) fn tell_subscribed(&mut self, desk: &mut Desk, pair: &Pair) {
+        let sent = desk.presence_of_type(pair, Type::Subscribed);
+        if let Some(watcher) = self.watchers.get_mut(pair)
+            && let Standing::Granted(grant) = &mut watcher.standing
+        {
+            grant.approval = if sent {
+                Approval::Settled
+            } else {
+                Approval::Owed
+            };
+        }
+    }
+
+    /// The contact ended the authorisation, or never gave one: every dialog is closed, every shown resource
+    /// goes, then `unsubscribed`, now or when the link is back.
+    pub(super) fn cancelled(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
+        let watcher = self.watchers.entry(pair.clone()).or_default();
+        let standing = match watcher.standing {
+            Standing::Stranger | Standing::Leaving => Standing::Stranger,
+            Standing::Pending | Standing::Granted(_) | Standing::Cancelled => Standing::Cancelled,
+        };
+        for id in watcher.dialogs.clone() {
+            self.close(desk, now, id);
+        }
+        desk.timers.stop(&Timer::SubscribeAgain(pair.clone()));
+        self.stand(desk, now, pair, standing);
+        self.tell_unsubscribed(desk, now, pair);
+        self.forget_if_idle(pair);
+    }
+
+    /// Says that nothing is shown any more, and `unsubscribed`, if the link is up.
+    pub(super) fn tell_unsubscribed(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
+        self.tell_gone(desk, pair);
+        if desk.presence_of_type(pair, Type::Unsubscribed) {
+            desk.timers.set(
+                Timer::ForgetCancelled(pair.clone()),
+                now.plus_ms(UNSUBSCRIBED_MS),
+            );
+        }
+    }
+
+    /// An `unsubscribed` left a while ago: its authorisation is forgotten if the link has stayed up.
+    pub(in super::super) fn forget_cancelled(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
+        let cancelled = self.standing(pair) == Standing::Cancelled;
+        if cancelled && desk.link_is_up(&desk.link_of(&pair.sip)) {
+            self.stand(desk, now, pair, Standing::Stranger);
+            self.forget_if_idle(pair);
+        }
+    }
+
+    /// All that is shown, to one address; `unavailable` if that is nothing (RFC 6121 §4.3.2).
+    pub(super) fn tell_all(&self, desk: &mut Desk, pair: &Pair, to: Jid) {
+        let Some(watcher) = self.watchers.get(pair) else {
+            return;
+        };
+        let mut any = false;
+        for (resource, told) in watcher.shown.iter().filter(|(_, told)| is_available(told)) {
+            let presence = told.clone().unwrap_or_else(online).to_presence();
+            desk.presence(&pair.sip, resource, to.clone(), presence);
+            any = true;
+        }
+        let informed = matches!(watcher.standing, Standing::Granted(grant) if grant.informed);
+        if !any && informed {
+            desk.presence(&pair.sip, "", to, Presence::new(Type::Unavailable));
+        }
+    }
+
+    /// Every resource shown as available goes.
+    pub(super) fn tell_gone(&mut self, desk: &mut Desk, pair: &Pair) {
+        if !desk.link_is_up(&desk.link_of(&pair.sip)) {
+            return;
+        }
+        let Some(watcher) = self.watchers.get_mut(pair) else {
+            return;
+        };
+        let shown = std::mem::take(&mut watcher.shown);
+        for (resource, _) in shown.iter().filter(|(_, told)| is_available(told)) {
+            let unavailable = Presence::new(Type::Unavailable);
+            desk.presence(&pair.sip, resource, pair.xmpp.clone().into(), unavailable);
+        }
+    }
+
+    /// Tells the watcher what differs between the dialogs' documents and what was told before, now or when
+    /// the link is back. A resource that no document names any more is unavailable, and so is a contact of
+    /// whom nothing can be learned (RFC 8048 §5.2.1).
+    pub(super) fn tell_changes(&mut self, desk: &mut Desk, pair: &Pair) {
+        let current = self.documents(pair);
+        let Some(watcher) = self.watchers.get_mut(pair) else {
+            return;
+        };
+        let Standing::Granted(grant) = &mut watcher.standing else {
+            return;
+        };
+        if !desk.link_is_up(&desk.link_of(&pair.sip)) {
+            grant.stale = true;
+            return;
+        }
+        let mut news: Vec<(String, Availability)> = Vec::new();
+        for (resource, told) in &watcher.shown {
+            if is_available(told) && !current.contains_key(resource) {
+                news.push((resource.clone(), offline()));
+            }
+        }
+        for (resource, availability) in &current {
+            if watcher.shown.get(resource).and_then(Option::as_ref) != Some(availability) {
+                news.push((resource.clone(), availability.clone()));
+            }
+        }
+        if news.is_empty() && current.is_empty() && !grant.informed {
+            news.push((String::new(), offline()));
+        }
+        grant.informed = true;
+        watcher.shown = current.into_iter().map(|(r, a)| (r, Some(a))).collect();
+        for (resource, availability) in news {
+            let presence = availability.to_presence();
+            desk.presence(&pair.sip, &resource, pair.xmpp.clone().into(), presence);
+        }
+    }
+
+    /// What the live dialogs of a pair show; a resource that one of them shows as available is.
+    fn documents(&self, pair: &Pair) -> BTreeMap<String, Availability> {
+        let mut current: BTreeMap<String, Availability> = BTreeMap::new();
+        for subscription in self
+            .live(pair)
+            .iter()
+            .filter_map(|d| self.subscriptions.get(d))
+        {
+            for (resource, availability) in &subscription.document {
+                if availability.available || !current.contains_key(resource) {
+                    current.insert(resource.clone(), availability.clone());
+                }
+            }
+        }
+        current
+    }
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The core in a virtual world: a clock the test moves, messages that come late, twice or never.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
+
+mod agreement;
+mod forks;
+mod hostile;
+mod outage;
+mod restart;
+mod sequences;
+mod sip_watcher;
+mod stage;
+mod wire;
+mod world;
+mod xmpp_watcher;

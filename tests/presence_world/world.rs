@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! A gateway between a store and two networks that the test plays.
+//!
+//! In: what a test lets happen, and time. Out: replies, requests and stanzas, kept until the test looks.
+
+use std::sync::Arc;
+
+use minidom::Element;
+use stox::config::Config;
+use stox::frame::{Reply, RequestId, Send};
+use stox::gateway::{Batch, Gateway, Input, Output, RequestResult, SipRequest};
+use stox::record::{AuthorizationState, Direction, Moment, Snapshot};
+use stox::sip::{Message, Status};
+use stox::stanza::{Inbound, Stanza};
+use stox::store::{Memory, Store};
+
+use crate::wire::arriving;
+
+pub(crate) const START: Moment = Moment(1_700_000_000_000);
+const LINK: &str = "example.net";
+
+/// A gateway, its store, and what came out of it.
+pub(crate) struct World {
+    pub(crate) gateway: Gateway,
+    config: Arc<Config>,
+    pub(crate) store: Memory,
+    pub(crate) now: Moment,
+    pub(crate) next_slot: u32,
+    generation: u32,
+    pub(crate) replies: Vec<Reply>,
+    pub(crate) sent: Vec<Send>,
+    pub(crate) stanzas: Vec<Element>,
+    /// The process dies after its next commit, before anything leaves.
+    pub(crate) dying: bool,
+    pub(crate) link_up: bool,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let mut config = Config::default();
+        for (name, value) in [
+            ("sip_domain", "example.net"),
+            ("xmpp_allow", "example.com"),
+            ("contact", "192.0.2.9:5060"),
+            ("outbound_proxy", "sip:192.0.2.9:5060"),
+        ] {
+            config.set(name, value).unwrap();
+        }
+        let config = Arc::new(config);
+        let mut world = Self {
+            gateway: Gateway::new(config.clone(), Snapshot::default(), 1, [7; 32], START),
+            config,
+            store: Memory::default(),
+            now: START,
+            next_slot: 0,
+            generation: 1,
+            replies: vec![],
+            sent: vec![],
+            stanzas: vec![],
+            dying: false,
+            link_up: false,
+        };
+        world.link(true);
+        world
+    }
+
+    /// The process dies and starts again from what is durable.
+    pub(crate) fn restart(&mut self) {
+        self.generation += 1;
+        let snapshot = self.store.load().unwrap();
+        let seed = [100 + u8::try_from(self.generation).unwrap(); 32];
+        self.gateway = Gateway::new(
+            self.config.clone(),
+            snapshot,
+            self.generation,
+            seed,
+            self.now,
+        );
+        self.drain();
+        self.link(true);
+    }
+
+    pub(crate) fn link(&mut self, up: bool) {
+        self.link_up = up;
+        let link = LINK.to_owned();
+        self.input(if up {
+            Input::LinkUp { link }
+        } else {
+            Input::LinkDown { link }
+        });
+    }
+
+    pub(crate) fn input(&mut self, input: Input) {
+        self.gateway.handle(self.now, input);
+        self.drain();
+    }
+
+    pub(crate) fn drain(&mut self) {
+        let Batch { changes, outputs } = self.gateway.drain();
+        self.store.commit(&changes).unwrap();
+        if std::mem::take(&mut self.dying) {
+            return self.restart();
+        }
+        for output in outputs {
+            match output {
+                Output::Reply(reply) => self.replies.push(reply),
+                Output::Send(send) => self.sent.push(*send),
+                Output::Stanza { stanza, .. } => self.stanzas.push(stanza.into_element()),
+            }
+        }
+    }
+
+    /// Moves the clock, stopping at each deadline.
+    pub(crate) fn pass(&mut self, seconds: u64) {
+        let end = self.now.plus_secs(seconds);
+        while let Some((at, _)) = self.gateway.next_deadline().filter(|(at, _)| *at <= end) {
+            self.now = at.max(self.now);
+            self.input(Input::Timeout);
+        }
+        self.now = end;
+    }
+
+    /// Moves the clock until something is sent; that.
+    pub(crate) fn next_sent(&mut self, within_seconds: u64) -> Send {
+        for _ in 0..within_seconds {
+            if !self.sent.is_empty() {
+                return self.sent_one();
+            }
+            self.pass(1);
+        }
+        panic!("nothing was sent within {within_seconds} s");
+    }
+
+    /// A request of an authenticated sender arrives; its one reply.
+    pub(crate) fn sip(&mut self, text: &str) -> Reply {
+        let request = arriving(text, true, self.next_slot + 1);
+        self.request(request)
+    }
+
+    pub(crate) fn request(&mut self, request: SipRequest) -> Reply {
+        self.next_slot += 1;
+        let slot = request.slot;
+        let before = self.replies.len();
+        self.input(Input::Request(Box::new(request)));
+        let new = &self.replies[before..];
+        assert_eq!(new.len(), 1, "every request has exactly one answer");
+        assert_eq!(new[0].slot, slot);
+        new[0].clone()
+    }
+
+    pub(crate) fn xmpp(&mut self, xml: &str) {
+        let element: Element = xml
+            .replacen(' ', " xmlns='jabber:client' ", 1)
+            .parse()
+            .unwrap();
+        let stanza = Stanza::from_element(element).unwrap();
+        self.input(Input::Stanza(Box::new(Inbound {
+            link: LINK.into(),
+            stanza,
+        })));
+    }
+
+    /// The one request sent since the last look.
+    pub(crate) fn sent_one(&mut self) -> Send {
+        assert_eq!(self.sent.len(), 1, "{:#?}", self.sent);
+        self.sent.remove(0)
+    }
+
+    /// The stanzas sent since the last look, each as `type from>to`.
+    pub(crate) fn said(&mut self) -> Vec<String> {
+        self.stanzas
+            .drain(..)
+            .map(|s| {
+                let attr = |n: &str| s.attr(n).unwrap_or("").to_owned();
+                let kind = match (s.name(), s.attr("type")) {
+                    ("presence", Some(kind)) => kind,
+                    ("presence", None) => "available",
+                    (name, _) => name,
+                };
+                format!("{kind} {}>{}", attr("from"), attr("to"))
+            })
+            .collect()
+    }
+
+    pub(crate) fn result(&mut self, id: RequestId, status: u16, response: &str) {
+        let response = match Message::parse(response.replace('\n', "\r\n").as_bytes()) {
+            Ok(Message::Response(response)) => Some(response),
+            Ok(Message::Request(_)) | Err(_) => None,
+        };
+        self.input(Input::Result(RequestResult {
+            id,
+            status: Status(status),
+            response,
+        }));
+    }
+
+    /// The watcher's UA answers the NOTIFY under way with 200, and so on until none is left.
+    pub(crate) fn notifies(&mut self) -> Vec<Send> {
+        let mut all = vec![];
+        while !self.sent.is_empty() {
+            let notify = self.sent.remove(0);
+            assert_eq!(notify.method, "NOTIFY");
+            self.result(notify.id, 200, "");
+            all.push(notify);
+        }
+        all
+    }
+
+    /// What is stored, without an end that is only remembered to be said again.
+    pub(crate) fn authorization(&mut self, direction: Direction) -> Option<AuthorizationState> {
+        self.stored(direction)
+            .filter(|state| *state != AuthorizationState::Cancelled)
+    }
+
+    pub(crate) fn stored(&mut self, direction: Direction) -> Option<AuthorizationState> {
+        let snapshot = self.store.load().unwrap();
+        snapshot
+            .authorizations
+            .iter()
+            .find(|a| a.direction == direction)
+            .map(|a| a.state)
+    }
+
+    /// The totals the gateway keeps are those of the store.
+    pub(crate) fn check_totals(&mut self) {
+        let snapshot = self.store.load().unwrap();
+        for (label, total) in self.gateway.status().authorizations {
+            let counted = snapshot.authorizations.iter().filter(|a| {
+                let direction = match a.direction {
+                    Direction::ToXmpp => "to_xmpp",
+                    Direction::ToSip => "to_sip",
+                };
+                format!("{direction}_{:?}", a.state).to_lowercase() == label
+            });
+            assert_eq!(total, u64::try_from(counted.count()).unwrap(), "{label}");
+        }
+    }
+}
