@@ -21,3 +21,5 @@ pub mod sip;
 pub mod stanza;
 #[forbid(unsafe_code)]
 pub mod store;
+#[forbid(unsafe_code)]
+pub mod xmpp;
