@@ -13,8 +13,12 @@ pub mod frame;
 pub mod gateway;
 #[forbid(unsafe_code)]
 pub mod mapping;
+#[allow(unsafe_code)]
+pub mod process;
 #[forbid(unsafe_code)]
 pub mod record;
+#[forbid(unsafe_code)]
+pub mod runtime;
 #[forbid(unsafe_code)]
 pub mod sip;
 #[forbid(unsafe_code)]

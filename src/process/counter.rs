@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The statistics: what they are called, and what they count.
+
+/// Whether a value only grows or shows the present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows, over all gateway processes since Kamailio's start.
+    Total,
+    /// The present value; 0 while no gateway process runs.
+    Present,
+}
+
+macro_rules! counters {
+    ($($variant:ident $kind:ident $name:literal $description:literal;)+) => {
+        /// One statistic of the group `stox`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Counter {
+            $(#[doc = $description] $variant,)+
+        }
+
+        impl Counter {
+            /// All of them, in the order they are shown.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// Its name within the group.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What it counts, for the operator.
+            pub fn description(self) -> &'static str {
+                match self { $(Self::$variant => $description,)+ }
+            }
+
+            /// Whether it only grows.
+            pub fn kind(self) -> Kind {
+                match self { $(Self::$variant => Kind::$kind,)+ }
+            }
+        }
+    };
+}
+
+counters! {
+    HandedOver Total "handed_over" "Requests handed over to the gateway process.";
+    Answered Total "answered" "Handed-over requests answered by the gateway process.";
+    AnsweredUnavailable Total "answered_unavailable" "Handed-over requests answered 503 for a dead or hung gateway process.";
+    RefusedBusy Total "refused_busy" "Requests answered 503 at once: queue or table full, or no gateway process.";
+    StaleCommands Total "stale_commands" "Answers of the gateway process that came too late and were dropped.";
+    StaleRequests Total "stale_requests" "Requests answered before the gateway process had read them.";
+    BadFrames Total "bad_frames" "Datagrams between the processes that could not be decoded.";
+    ResultsLost Total "results_lost" "Results of requests that found the gateway's queue full.";
+    SendsFailed Total "sends_failed" "Requests of the gateway that Kamailio could not send.";
+    CommandsLost Total "commands_lost" "Commands dropped because a port was too far behind.";
+    LogLinesLost Total "log_lines_lost" "Log lines of the gateway process dropped because port 0 was busy.";
+    GatewayRestarts Total "gateway_restarts" "Gateway processes started after the first.";
+    StanzasIn Total "stanzas_in" "Stanzas received from XMPP.";
+    StanzasOut Total "stanzas_out" "Stanzas sent to XMPP.";
+    StanzasLost Total "stanzas_lost" "Stanzas dropped because their link was down or full.";
+    Subscribes Total "subscribes" "Initial SUBSCRIBE requests accepted.";
+    NotifiesSent Total "notifies_sent" "NOTIFY requests sent.";
+    NotifiesReceived Total "notifies_received" "NOTIFY requests received for a dialog.";
+    RequestsRefused Total "requests_refused" "SIP requests refused with an error.";
+    PresenceSent Total "presence_sent" "Presence stanzas sent.";
+    PresenceReceived Total "presence_received" "Presence stanzas received.";
+    StanzasRefused Total "stanzas_refused" "Stanzas answered with an error.";
+    RefusalsHeld Total "refusals_held" "Refusals of granted authorisations that came in a flood and were not believed.";
+    NotifierDialogs Present "notifier_dialogs" "Dialogs of SIP watchers.";
+    SubscriberDialogs Present "subscriber_dialogs" "Dialogs of XMPP watchers.";
+    RequestsInFlight Present "requests_in_flight" "Requests of the gateway without a result.";
+    RequestsHeld Present "requests_held" "Handed-over requests that the gateway process has not answered yet.";
+    LinksUp Present "links_up" "Links to the XMPP network that are ready.";
+}
+
+impl Counter {
+    /// Its place in the shared memory.
+    pub(super) const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_places_follow_the_table() {
+        let names: BTreeSet<_> = Counter::ALL.iter().map(|counter| counter.name()).collect();
+        assert_eq!(names.len(), Counter::ALL.len());
+        for (place, counter) in Counter::ALL.iter().enumerate() {
+            assert_eq!(counter.index(), place);
+        }
+    }
+}

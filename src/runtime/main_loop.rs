@@ -1,0 +1,516 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The loop: takes what has come, lets the core decide, carries out what it decided.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
+
+use crate::config::Config;
+use crate::frame::{
+    Answer, Command, LinkEvent as LinkNews, Outcome, Question, Record, RequestId, Send, Slot,
+    ToGateway,
+};
+use crate::gateway::{Counters, Gateway, Input, Output};
+use crate::process::{Counter, GatewayEnd, Packets, Taken, random};
+use crate::record::{Moment, Snapshot};
+use crate::store::{Committed, Writer};
+use crate::xmpp::LinkEvent;
+
+use super::clock::Clock;
+use super::links::Links;
+use super::outbox::Outbox;
+use super::parse;
+use super::ports::{Ports, Refused};
+use super::questions::{self, Asked};
+
+/// Between two signs of life.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// Totals that are counted by looking at everything are shown at every such beat.
+const TOTALS_EVERY: u32 = 4;
+
+/// Taken from one source before the others have their turn.
+const BURST: usize = 32;
+
+/// Requests taken and not answered above which no more are read: the socket fills, and the workers answer
+/// 503 in time.
+const HELD_LIMIT: u64 = 4096;
+
+/// Commands waiting for ports above which stanzas stay with the links.
+const WAITING_LIMIT: usize = 1024;
+
+/// Outputs waiting for the store above which stanzas stay with the links.
+const OUTBOX_LIMIT: usize = 16_384;
+
+/// Dialogs shown at most: making them all would keep the loop from its work.
+const DIALOGS_LIMIT: usize = 10_000;
+
+/// How long links may take to close.
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// How long the last changes and commands may take.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Everything the gateway process holds.
+pub(super) struct MainLoop {
+    end: Arc<GatewayEnd>,
+    requests: AsyncFd<Packets>,
+    results: AsyncFd<Packets>,
+    ports: Ports,
+    links: Links,
+    events: mpsc::Receiver<LinkEvent>,
+    writer: Writer,
+    commits: mpsc::UnboundedReceiver<Committed>,
+    questions: mpsc::Receiver<Asked>,
+    gateway: Gateway,
+    outbox: Outbox<Output>,
+    clock: Clock,
+    alarm: Alarm,
+    beat: Interval,
+    beats: u32,
+    terminate: Signal,
+    interrupt: Signal,
+    /// Requests taken whose reply has not gone out.
+    held: u64,
+    counted: Counters,
+    buffer: Vec<u8>,
+    ending: bool,
+}
+
+/// What ended a wait.
+enum Woken {
+    Ready,
+    Beat,
+    Link(Box<LinkEvent>),
+    /// `None` when the writer is gone.
+    Committed(Option<Committed>),
+    Asked(Asked),
+    End,
+}
+
+/// The core's next deadline as a timer.
+struct Alarm {
+    due: Option<Moment>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Alarm {
+    fn set(&mut self, due: Option<Moment>, clock: Clock) {
+        if self.due != due {
+            self.due = due;
+            if let Some(due) = due {
+                self.sleep.as_mut().reset(Instant::now() + clock.until(due));
+            }
+        }
+    }
+}
+
+impl MainLoop {
+    /// Opens everything; to be called within the tokio runtime.
+    pub(super) fn new(
+        config: Arc<Config>,
+        snapshot: Snapshot,
+        end: Arc<GatewayEnd>,
+        writer: Writer,
+        commits: mpsc::UnboundedReceiver<Committed>,
+    ) -> io::Result<Self> {
+        let clock = Clock::start();
+        let (links, events) = Links::open(&config);
+        let gateway = Gateway::new(config, snapshot, end.generation, random()?, clock.now());
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self {
+            requests: end.requests.register(Interest::READABLE)?,
+            results: end.results.register(Interest::READABLE)?,
+            ports: Ports::new(&end.commands)?,
+            links,
+            events,
+            writer,
+            commits,
+            questions: questions::listen(&end.questions)?,
+            gateway,
+            outbox: Outbox::default(),
+            clock,
+            alarm: Alarm {
+                due: None,
+                sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            },
+            beat,
+            beats: 0,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            held: 0,
+            counted: Counters::default(),
+            buffer: vec![0; Packets::BUFFER],
+            ending: false,
+            end,
+        })
+    }
+
+    /// Turns until SIGTERM or SIGINT, then closes.
+    pub(super) async fn run(mut self) {
+        self.settle();
+        while !self.ending {
+            match self.wait().await {
+                Woken::Ready => {}
+                Woken::Beat => self.beat(),
+                Woken::Link(event) => self.link(*event),
+                Woken::Committed(committed) => self.committed(committed),
+                Woken::Asked(asked) => self.answer(asked),
+                Woken::End => self.ending = true,
+            }
+            self.turn();
+        }
+        self.close().await;
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let reads_requests = self.reads_requests();
+        let reads_stanzas = self.reads_stanzas();
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => Woken::End,
+            _ = self.interrupt.recv() => Woken::End,
+            _ = self.beat.tick() => Woken::Beat,
+            () = self.alarm.sleep.as_mut(), if self.alarm.due.is_some() => {
+                // The timer's own resolution may wake it before the moment has come.
+                self.alarm.due = None;
+                Woken::Ready
+            }
+            committed = self.commits.recv() => Woken::Committed(committed),
+            _ = self.results.readable() => Woken::Ready,
+            _ = self.requests.readable(), if reads_requests => Woken::Ready,
+            Some(event) = self.events.recv(), if reads_stanzas => Woken::Link(Box::new(event)),
+            () = self.ports.progress() => Woken::Ready,
+            Some(asked) = self.questions.recv() => Woken::Asked(asked),
+        }
+    }
+
+    fn reads_requests(&self) -> bool {
+        self.ports.waiting() == 0 && self.held < HELD_LIMIT
+    }
+
+    fn reads_stanzas(&self) -> bool {
+        self.ports.waiting() < WAITING_LIMIT && self.outbox.len() < OUTBOX_LIMIT
+    }
+
+    /// Takes some of everything that has come: deadlines, results, requests, stanzas, commits.
+    fn turn(&mut self) {
+        let now = self.clock.now();
+        if self
+            .gateway
+            .next_deadline()
+            .is_some_and(|(due, _)| due <= now)
+        {
+            self.input(Input::Timeout);
+        }
+        for _ in 0..BURST {
+            let Some(frame) = receive(&self.results, &mut self.buffer) else {
+                break;
+            };
+            match frame.map(ToGateway::decode) {
+                Some(Ok(ToGateway::Result(outcome))) => self.result(outcome),
+                Some(Ok(ToGateway::Request(_)) | Err(_)) => self.end.count(Counter::BadFrames),
+                None => self.ending = true,
+            }
+        }
+        for _ in 0..BURST {
+            if !self.reads_requests() {
+                break;
+            }
+            let take = |_: &Packets| self.end.take(&mut self.buffer);
+            match self.requests.try_io(Interest::READABLE, take) {
+                Ok(Taken::Request(handed)) => {
+                    self.held += 1;
+                    match parse::request(handed) {
+                        Ok(request) => self.input(Input::Request(Box::new(request))),
+                        Err(reply) => self.outbox.push([Output::Reply(reply)]),
+                    }
+                }
+                Ok(Taken::Nothing) => {}
+                Ok(Taken::Closed) => self.ending = true,
+                Err(_) => break,
+            }
+        }
+        for _ in 0..BURST {
+            if !self.reads_stanzas() {
+                break;
+            }
+            let Ok(event) = self.events.try_recv() else {
+                break;
+            };
+            self.link(event);
+        }
+        while let Ok(committed) = self.commits.try_recv() {
+            self.committed(Some(committed));
+        }
+        self.settle();
+    }
+
+    fn input(&mut self, input: Input) {
+        self.gateway.handle(self.clock.now(), input);
+        let batch = self.gateway.drain();
+        if !batch.changes.is_empty() {
+            let number = self.outbox.next_number();
+            self.writer.submit(number, batch.changes);
+        }
+        self.outbox.push(batch.outputs);
+    }
+
+    fn result(&mut self, outcome: Outcome) {
+        self.input(Input::Result(parse::result(outcome)));
+    }
+
+    fn link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up { link } => {
+                tracing::info!(link, "link is up");
+                self.links.set_up(&link, true);
+                self.tell(LinkNews {
+                    link: link.clone(),
+                    up: true,
+                    reason: String::new(),
+                });
+                self.input(Input::LinkUp { link });
+            }
+            LinkEvent::Down { link, reason } => {
+                tracing::warn!(link, reason, "link is down");
+                self.links.set_up(&link, false);
+                self.tell(LinkNews {
+                    link: link.clone(),
+                    up: false,
+                    reason,
+                });
+                self.input(Input::LinkDown { link });
+            }
+            LinkEvent::Stanza(inbound) => self.input(Input::Stanza(Box::new(inbound))),
+        }
+        self.end.set(Counter::LinksUp, self.links.up());
+    }
+
+    /// Lets the host run its event route.
+    fn tell(&mut self, news: LinkNews) {
+        if self.ports.send(0, &Command::Event(news)).is_err() {
+            self.end.count(Counter::CommandsLost);
+        }
+    }
+
+    fn committed(&mut self, committed: Option<Committed>) {
+        // Going on without the store would mean to promise what may be forgotten.
+        match committed {
+            Some(Ok(number)) => self.outbox.committed(number),
+            Some(Err(error)) => {
+                tracing::error!("the gateway process ends: {error}");
+                std::process::abort();
+            }
+            None => {
+                tracing::error!("the gateway process ends: its store's writer is gone");
+                std::process::abort();
+            }
+        }
+    }
+
+    /// Carries out what may leave, and sets the alarm.
+    fn settle(&mut self) {
+        while let Some(output) = self.outbox.pop() {
+            match output {
+                Output::Reply(reply) => {
+                    self.held = self.held.saturating_sub(1);
+                    let slot = reply.slot;
+                    let key = u64::from(slot.index);
+                    if let Err(why) = self.ports.send(key, &Command::Reply(reply)) {
+                        self.reply_instead(slot, &why);
+                    }
+                }
+                Output::Send(send) => self.send(*send),
+                Output::Stanza { link, stanza } => {
+                    if let Err(why) = self.links.send(&link, *stanza) {
+                        self.end.count(Counter::StanzasLost);
+                        tracing::debug!(link, "stanza dropped: {why}");
+                    }
+                }
+            }
+        }
+        self.alarm
+            .set(self.gateway.next_deadline().map(|(due, _)| due), self.clock);
+    }
+
+    /// A reply that makes no frame is replaced by one that does.
+    fn reply_instead(&mut self, slot: Slot, why: &Refused) {
+        tracing::error!("a reply is lost: {why}");
+        let reply = parse::refusal(slot, 500, "Server Internal Error");
+        if self
+            .ports
+            .send(u64::from(slot.index), &Command::Reply(reply))
+            .is_err()
+        {
+            self.end.count(Counter::CommandsLost);
+        }
+    }
+
+    fn send(&mut self, send: Send) {
+        let (id, key) = (send.id, send.order_key);
+        if let Err(why) = self.ports.send(key, &Command::Send(send)) {
+            self.end.count(Counter::CommandsLost);
+            tracing::error!("a request is lost: {why}");
+            self.failed(id);
+        }
+    }
+
+    /// A request that did not leave this process ends as if nobody had answered it.
+    fn failed(&mut self, id: RequestId) {
+        self.result(Outcome {
+            id,
+            status: 408,
+            raw: None,
+        });
+    }
+
+    fn beat(&mut self) {
+        self.end.beat();
+        let counters = self.gateway.counters();
+        for (counter, now, before) in [
+            (
+                Counter::Subscribes,
+                counters.subscribes,
+                self.counted.subscribes,
+            ),
+            (
+                Counter::NotifiesSent,
+                counters.notifies_sent,
+                self.counted.notifies_sent,
+            ),
+            (
+                Counter::NotifiesReceived,
+                counters.notifies_received,
+                self.counted.notifies_received,
+            ),
+            (
+                Counter::RequestsRefused,
+                counters.requests_refused,
+                self.counted.requests_refused,
+            ),
+            (
+                Counter::PresenceSent,
+                counters.presence_sent,
+                self.counted.presence_sent,
+            ),
+            (
+                Counter::PresenceReceived,
+                counters.presence_received,
+                self.counted.presence_received,
+            ),
+            (
+                Counter::StanzasRefused,
+                counters.stanzas_refused,
+                self.counted.stanzas_refused,
+            ),
+            (
+                Counter::RefusalsHeld,
+                counters.refusals_held,
+                self.counted.refusals_held,
+            ),
+        ] {
+            self.end.add(counter, now.saturating_sub(before));
+        }
+        self.counted = counters;
+        let traffic = self.links.traffic();
+        self.end.add(Counter::StanzasIn, traffic.stanzas_in);
+        self.end.add(Counter::StanzasOut, traffic.stanzas_out);
+        self.end.set(Counter::RequestsHeld, self.held);
+        if self.beats.is_multiple_of(TOTALS_EVERY) {
+            let status = self.gateway.status();
+            self.end
+                .set(Counter::NotifierDialogs, status.notifier_dialogs);
+            self.end
+                .set(Counter::SubscriberDialogs, status.subscriber_dialogs);
+            self.end
+                .set(Counter::RequestsInFlight, status.requests_in_flight);
+        }
+        self.beats = self.beats.wrapping_add(1);
+    }
+
+    fn answer(&self, asked: Asked) {
+        let records = match asked.question {
+            Question::Status => vec![self.status()],
+            Question::Dialogs { limit } => self.dialogs(limit),
+            Question::Links => self.links.records(),
+        };
+        // Who asked may have given up.
+        let _ = asked.answer.send(Answer(records));
+    }
+
+    fn status(&self) -> Record {
+        let status = self.gateway.status();
+        let mut record = Record::default()
+            .text("version", env!("CARGO_PKG_VERSION"))
+            .int("generation", u64::from(self.end.generation))
+            .int("uptime", self.clock.uptime().as_secs())
+            .int("links_up", self.links.up())
+            .int("notifier_dialogs", status.notifier_dialogs)
+            .int("subscriber_dialogs", status.subscriber_dialogs)
+            .int("requests_in_flight", status.requests_in_flight)
+            .int("requests_held", self.held)
+            .int(
+                "commands_waiting",
+                u64::try_from(self.ports.waiting()).unwrap_or(u64::MAX),
+            );
+        for (label, count) in status.authorizations {
+            record = record.int(&label, count);
+        }
+        record
+    }
+
+    fn dialogs(&self, limit: u32) -> Vec<Record> {
+        let limit = usize::try_from(limit).map_or(DIALOGS_LIMIT, |limit| limit.min(DIALOGS_LIMIT));
+        let dialogs = self.gateway.dialogs(self.clock.now(), limit);
+        dialogs
+            .into_iter()
+            .map(|dialog| {
+                Record::default()
+                    .text("id", dialog.id)
+                    .text("direction", dialog.direction)
+                    .text("sip", dialog.sip)
+                    .text("xmpp", dialog.xmpp)
+                    .text("state", dialog.state)
+                    .int("expires_in", dialog.expires_in)
+                    .text("call_id", dialog.call_id)
+                    .int("local_cseq", u64::from(dialog.local_cseq))
+            })
+            .collect()
+    }
+
+    /// Lets everything decided so far leave, and closes the streams.
+    async fn close(mut self) {
+        tracing::info!("gateway process ends");
+        let last_words = async {
+            while self.outbox.is_pending() {
+                let committed = self.commits.recv().await;
+                self.committed(committed);
+            }
+            self.settle();
+            while self.ports.waiting() > 0 {
+                self.ports.progress().await;
+            }
+        };
+        // What does not make it is what a crash would lose too.
+        let _ = tokio::time::timeout(LAST_WORDS, last_words).await;
+        self.events.close();
+        self.links.close(CLOSE).await;
+    }
+}
+
+/// The next packet: `None` when there is none, `Some(None)` when nobody is left who could send one.
+fn receive<'a>(socket: &AsyncFd<Packets>, buffer: &'a mut [u8]) -> Option<Option<&'a [u8]>> {
+    let frame = socket
+        .try_io(Interest::READABLE, |socket| socket.recv(buffer))
+        .ok()?;
+    Some(Some(frame).filter(|frame| !frame.is_empty()))
+}

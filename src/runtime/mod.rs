@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The gateway process: one loop that carries what comes in to the core, and what the core decides to
+//! where it belongs.
+//!
+//! ```text
+//!  requests, results (sockets) --+                        +-- changes --> store writer --+
+//!  stanzas, links (xmpp) --------+--> Gateway::handle --> |                              | committed
+//!  deadlines (clock) ------------+        drain           +-- outputs --> outbox <-------+
+//!                                                                           +--> commands to the ports
+//!                                                                           +--> stanzas to the links
+//! ```
+//!
+//! Outputs leave in the order in which they were decided, and only when the changes decided before them are
+//! durable. What cannot go on ends the process: it starts again from what is durable.
+
+mod clock;
+mod links;
+mod log;
+mod main_loop;
+mod outbox;
+mod parse;
+mod ports;
+mod questions;
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::process::{EXIT_CANNOT_START, GatewayEnd};
+use crate::store::{Sqlite, Store, Writer};
+
+use log::Log;
+use main_loop::MainLoop;
+
+/// The parsers of stanzas recurse as deep as stanzas may nest.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// Runs the gateway until SIGTERM or SIGINT; returns the exit status. Calls to this must be the process's
+/// last: it sets the panic hook (which aborts), the log's destination and signal handlers.
+pub fn run(config: Arc<Config>, end: GatewayEnd) -> i32 {
+    let end = Arc::new(end);
+    Log::new(Arc::clone(&end)).install();
+    match start(config, end) {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::error!("the gateway cannot start: {error}");
+            EXIT_CANNOT_START
+        }
+    }
+}
+
+/// Why the gateway process cannot start; the text is for the operator.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+fn start(config: Arc<Config>, end: Arc<GatewayEnd>) -> Result<(), StartError> {
+    let mut store = Sqlite::open(&config.store)?;
+    let snapshot = store.load()?;
+    tracing::info!(
+        generation = end.generation,
+        authorizations = snapshot.authorizations.len(),
+        dialogs = snapshot.dialogs.len(),
+        "gateway process starts"
+    );
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(usize::try_from(config.threads).unwrap_or(1))
+        .thread_name("stox")
+        .thread_stack_size(STACK)
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(async {
+        let (writer, commits) = Writer::start(store);
+        let main_loop = MainLoop::new(config, snapshot, end, writer, commits)?;
+        // As a task, the loop runs on the thread that polls its sockets; here it would be woken across threads.
+        // A panic in it has aborted the process.
+        let _ = tokio::spawn(main_loop.run()).await;
+        Ok(())
+    });
+    runtime.shutdown_background();
+    result
+}

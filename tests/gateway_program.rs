@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The gateway process as a plain program: this test plays worker and port on its sockets.
+
+#![allow(
+    unsafe_code,
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    reason = "a test"
+)]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Child, Command as Program, ExitStatus};
+use std::time::Duration;
+
+use stox::frame::{
+    Command, Flow, HandedOver, LogLevel, LogLine, MAX_FRAME, Protocol, Reply, Slot, ToGateway,
+};
+use stox::process::EXIT_CANNOT_START;
+
+/// How long anything may take.
+const GENEROUS: Duration = Duration::from_secs(30);
+
+#[test]
+fn options_are_answered_and_nonsense_is_refused() {
+    let mut gateway = Gateway::start("answers", &[]);
+    gateway
+        .hand_over(1, &options("juliet@xmpp.example"))
+        .unwrap();
+    gateway.hand_over(2, "nonsense\r\n\r\n").unwrap();
+    let replies = gateway.replies(2);
+    assert_eq!(replies[&1].status, 200, "{:?}", replies[&1]);
+    assert_eq!(replies[&2].status, 400, "{:?}", replies[&2]);
+    let end = gateway.terminate();
+    assert!(end.success(), "{end}");
+    assert!(
+        gateway
+            .log
+            .iter()
+            .any(|line| line.text.starts_with("gateway process starts"))
+    );
+}
+
+#[test]
+fn an_unusable_store_is_said_in_words() {
+    let mut gateway = Gateway::start("unusable", &["store=sqlite:/proc/none/stox.db"]);
+    let end = gateway.end();
+    assert_eq!(end.code(), Some(EXIT_CANNOT_START));
+    gateway.read_log();
+    let line = gateway.log.last().expect("an error is logged");
+    assert_eq!(line.level, LogLevel::Error);
+    assert!(line.text.contains("/proc/none/stox.db"), "{}", line.text);
+}
+
+#[test]
+fn a_port_that_falls_behind_makes_the_workers_wait_and_nothing_is_lost() {
+    let mut gateway = Gateway::start("behind", &[]);
+    // While nobody reads commands, requests are taken for a while, then stay in their socket until it is
+    // full: that is where a worker answers 503.
+    let mut sent = 0;
+    let full = loop {
+        match gateway.hand_over(sent, &options("juliet@xmpp.example")) {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+        assert!(sent < 100_000, "requests are read without bound");
+    };
+    assert_eq!(full.kind(), io::ErrorKind::WouldBlock);
+    let replies = gateway.replies(sent as usize);
+    assert!(replies.values().all(|reply| reply.status == 200));
+    gateway
+        .hand_over(sent, &options("juliet@xmpp.example"))
+        .unwrap();
+    assert_eq!(
+        gateway.replies(1)[&sent].status,
+        200,
+        "afterwards all is as before"
+    );
+}
+
+#[test]
+fn the_end_of_the_host_is_the_end_of_the_gateway() {
+    let mut gateway = Gateway::start("end", &[]);
+    gateway
+        .hand_over(1, &options("juliet@xmpp.example"))
+        .unwrap();
+    gateway.replies(1);
+    gateway.requests = None;
+    let end = gateway.end();
+    assert!(end.success(), "{end}");
+}
+
+#[test]
+fn a_subscription_crosses_to_xmpp_and_the_stream_is_closed_at_the_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let component =
+        format!("component=domain=sip.example;host=127.0.0.1;port={port};secret=s3cret");
+    let mut gateway = Gateway::start("subscription", &[&component]);
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(GENEROUS)).unwrap();
+    read_until(&mut stream, ">");
+    let header = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
+        xmlns:stream='http://etherx.jabber.org/streams' from='sip.example' id='3BF96D32'>";
+    stream.write_all(header.as_bytes()).unwrap();
+    read_until(&mut stream, "</handshake>");
+    stream.write_all(b"<handshake/>").unwrap();
+    let event = gateway.other_command();
+    assert!(
+        matches!(&event, Command::Event(event) if event.up),
+        "{event:?}"
+    );
+
+    gateway.hand_over(1, SUBSCRIBE).unwrap();
+    assert_eq!(gateway.replies(1)[&1].status, 200);
+    let notify = gateway.other_command();
+    assert!(
+        matches!(&notify, Command::Send(send) if send.method == "NOTIFY"),
+        "{notify:?}"
+    );
+    let subscribe = read_until(&mut stream, ">");
+    assert!(subscribe.contains("subscribe"), "{subscribe}");
+    assert!(subscribe.contains("juliet@xmpp.example"), "{subscribe}");
+
+    // SAFETY: no memory is passed.
+    unsafe { libc::kill(gateway.pid(), libc::SIGTERM) };
+    read_until(&mut stream, "</stream:stream>");
+    stream.write_all(b"</stream:stream>").unwrap();
+    assert!(gateway.end().success());
+}
+
+const SUBSCRIBE: &str = "SUBSCRIBE sip:juliet@xmpp.example SIP/2.0\r\n\
+    Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKna998sk\r\n\
+    Max-Forwards: 70\r\n\
+    From: <sip:romeo@sip.example>;tag=yt66\r\n\
+    To: <sip:juliet@xmpp.example>\r\n\
+    Call-ID: 5BCF940D\r\n\
+    CSeq: 1 SUBSCRIBE\r\n\
+    Event: presence\r\n\
+    Expires: 3600\r\n\
+    Contact: <sip:romeo@192.0.2.7:5060>\r\n\
+    Content-Length: 0\r\n\r\n";
+
+/// What the program writes to the server, up to a text.
+fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut text = String::new();
+    let mut byte = [0];
+    while !text.ends_with(end) {
+        stream
+            .read_exact(&mut byte)
+            .unwrap_or_else(|error| panic!("{error} after {text}"));
+        text.push(char::from(byte[0]));
+    }
+    text
+}
+
+fn options(user: &str) -> String {
+    format!(
+        "OPTIONS sip:{user} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP 192.0.2.7:5060;branch=z9hG4bKhjhs8ass877\r\n\
+         Max-Forwards: 70\r\n\
+         From: <sip:romeo@sip.example>;tag=1928301774\r\n\
+         To: <sip:{user}>\r\n\
+         Call-ID: a84b4c76e66710\r\n\
+         CSeq: 63104 OPTIONS\r\n\
+         Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// The program, and this side of its sockets.
+struct Gateway {
+    program: Child,
+    /// Dropping it tells the program that no worker is left.
+    requests: Option<UnixDatagram>,
+    _results: UnixDatagram,
+    commands: UnixDatagram,
+    log: Vec<LogLine>,
+    others: VecDeque<Command>,
+}
+
+impl Gateway {
+    fn start(name: &str, params: &[&str]) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join("gateway_program")
+            .join(name);
+        drop(std::fs::remove_dir_all(&folder));
+        std::fs::create_dir_all(&folder).unwrap();
+        let ((requests, their_requests), (results, their_results), (commands, their_commands)) =
+            (pair(), pair(), pair());
+        let program = Program::new(env!("CARGO_BIN_EXE_stox-gateway"))
+            .args(["--requests", &number(&their_requests)])
+            .args(["--results", &number(&their_results)])
+            .args(["--command", &number(&their_commands)])
+            .args(["--param", "sip_domain=sip.example"])
+            .args(["--param", "xmpp_allow=xmpp.example"])
+            .args(["--param", "contact=192.0.2.1:5060"])
+            .args(["--param", &store(&folder.join("stox.db"))])
+            .args(params.iter().flat_map(|param| ["--param", param]))
+            .spawn()
+            .unwrap();
+        commands.set_read_timeout(Some(GENEROUS)).unwrap();
+        requests.set_nonblocking(true).unwrap();
+        Self {
+            program,
+            requests: Some(requests),
+            _results: results,
+            commands,
+            log: Vec::new(),
+            others: VecDeque::new(),
+        }
+    }
+
+    fn hand_over(&self, index: u32, raw: &str) -> io::Result<()> {
+        let local = "192.0.2.1:5060".parse().unwrap();
+        let request = ToGateway::Request(HandedOver {
+            slot: Slot { index, counter: 7 },
+            raw: raw.as_bytes().to_vec(),
+            request_uri: None,
+            contact: None,
+            flow: Flow {
+                protocol: Protocol::Udp,
+                peer: local,
+                local,
+                connection: 0,
+            },
+            authenticated: true,
+        });
+        let socket = self.requests.as_ref().expect("the host has not ended");
+        socket.send(&request.encode().unwrap()).map(drop)
+    }
+
+    fn command(&self) -> io::Result<Command> {
+        let mut buffer = vec![0; MAX_FRAME];
+        let length = self.commands.recv(&mut buffer)?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Command::decode(&buffer[..length]).expect("a command"))
+    }
+
+    /// The next replies, each for another slot.
+    fn replies(&mut self, count: usize) -> BTreeMap<u32, Reply> {
+        let mut replies = BTreeMap::new();
+        while replies.len() < count {
+            match self.command().expect("a reply is owed") {
+                Command::Reply(reply) => {
+                    assert_eq!(reply.slot.counter, 7);
+                    let before = replies.insert(reply.slot.index, reply);
+                    assert_eq!(before, None, "answered twice");
+                }
+                Command::Log(line) => self.log.push(line),
+                other @ (Command::Send(_) | Command::Event(_)) => self.others.push_back(other),
+            }
+        }
+        replies
+    }
+
+    /// The next command that is neither a reply nor the log.
+    fn other_command(&mut self) -> Command {
+        loop {
+            if let Some(other) = self.others.pop_front() {
+                return other;
+            }
+            match self.command().expect("a command comes") {
+                Command::Log(line) => self.log.push(line),
+                Command::Reply(reply) => panic!("unexpected {reply:?}"),
+                other @ (Command::Send(_) | Command::Event(_)) => return other,
+            }
+        }
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.program.id()).unwrap()
+    }
+
+    /// Reads what is left of the log of a program that has ended.
+    fn read_log(&mut self) {
+        self.commands.set_nonblocking(true).unwrap();
+        while let Ok(command) = self.command() {
+            if let Command::Log(line) = command {
+                self.log.push(line);
+            }
+        }
+    }
+
+    fn terminate(&mut self) -> ExitStatus {
+        // SAFETY: no memory is passed.
+        unsafe { libc::kill(self.pid(), libc::SIGTERM) };
+        self.end()
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        self.program.wait().unwrap()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // Fails if it has ended already.
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+fn store(path: &Path) -> String {
+    format!("store=sqlite:{}", path.display())
+}
+
+fn number(fd: &OwnedFd) -> String {
+    fd.as_raw_fd().to_string()
+}
+
+/// Our end, and one that a child inherits.
+fn pair() -> (UnixDatagram, OwnedFd) {
+    let mut fds: [RawFd; 2] = [-1; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: the pointer is to an array of two descriptors.
+    let made = unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, fds.as_mut_ptr()) };
+    assert_eq!(made, 0, "{}", io::Error::last_os_error());
+    // SAFETY: no memory is passed.
+    unsafe { libc::fcntl(fds[1], libc::F_SETFD, 0) };
+    let [ours, theirs] = fds.map(|fd| {
+        // SAFETY: just made by socketpair, and owned by nobody else.
+        unsafe { OwnedFd::from_raw_fd(fd) }
+    });
+    (ours.into(), theirs)
+}
