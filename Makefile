@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `make` tells what there is. Set CARGO_TARGET_DIR to share build results; everything else lies in target/.
+
+SHELL := /bin/sh
+CARGO ?= cargo
+PYTHON ?= python3
+CARGO_OUT := $(or $(CARGO_TARGET_DIR),target)
+VENV := target/venv
+VENV_READY := $(VENV)/.ready
+MODULES ?= $(firstword $(wildcard /usr/lib/*/kamailio/modules /usr/lib64/kamailio/modules /usr/local/lib*/kamailio/modules))
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# The steps share two locks, cargo's and apt's, and their output is read in order.
+.NOTPARALLEL:
+.PHONY: help build test soak run bench check install clean
+.PHONY: need-build need-test headers format lint lint-module docs pure edge c-host e2e
+
+help: ## Says what each target does
+	@echo 'usage: make TARGET'
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
+		awk -F '\t' '{ printf "  %-9s %s\n", $$1, $$2 }'
+
+build: headers ## Builds target/stox.so for the installed Kamailio; installs what that needs
+	$(CARGO) build --release --lib --features module
+	cp $(CARGO_OUT)/release/libstox.so target/stox.so.new
+	mv -f target/stox.so.new target/stox.so
+	sh include/check-symbols.sh target/stox.so
+
+test: need-test format lint lint-module docs pure edge c-host e2e ## Runs every test: what .ci/run runs
+
+soak: build $(VENV_READY) ## Runs the same tests with large counts, for hours
+	PROPTEST_CASES=20000 $(CARGO) test --release
+	$(VENV)/bin/python -m pytest tests/e2e -m "soak or not soak"
+
+run: need-test build $(VENV_READY) ## Plays the scene with Kamailio, Prosody and real clients, then stays up
+	$(VENV)/bin/python tests/e2e/demo.py $(ARGS)
+
+bench: build ## Measures CPU time per operation and added latency
+	$(CARGO) bench --bench presence -- $(ARGS)
+
+check: format lint pure ## Runs the fast part of the tests: format, lints, pure rooms; needs no Kamailio
+
+install: build ## Puts stox.so where the installed Kamailio looks for modules (MODULES=... overrides)
+	@test -n '$(MODULES)' || { echo 'make install: no module directory of Kamailio found: set MODULES' >&2; exit 1; }
+	install -D -m 644 target/stox.so $(DESTDIR)$(MODULES)/stox.so
+
+clean: ## Removes everything that was built or made
+	$(CARGO) clean
+	rm -rf target
+
+need-build:
+	@sh .ci/prerequisites.sh build
+
+need-test:
+	@sh .ci/prerequisites.sh test
+
+headers: need-build
+	@test -n "$$KAMAILIO_SRC" || sh include/fetch-headers.sh target/kamailio-src
+
+format:
+	$(CARGO) fmt --check
+
+lint:
+	$(CARGO) clippy --all-targets -- -D warnings
+
+lint-module: headers
+	$(CARGO) clippy --all-targets --features module -- -D warnings
+
+docs: headers
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --features module --document-private-items
+
+# The pure rooms, the XMPP edge, the store and the runtime, without Kamailio.
+pure:
+	$(CARGO) test
+
+# The tests inside the Kamailio edge. They reach no symbol of Kamailio, which is not there.
+edge: headers
+	$(CARGO) test --features module --lib -- kamailio::
+
+# The hooks of stox.so, driven by a C program without Kamailio.
+c-host: build
+	sh tests/chost/run.sh target/stox.so
+
+e2e: build $(VENV_READY)
+	$(VENV)/bin/python -m pytest tests/e2e
+
+$(VENV_READY): tests/e2e/requirements.txt | need-test
+	@echo 'Making $(VENV) for the Python packages of tests/e2e/requirements.txt: an XMPP client and pytest'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the scenarios have in common: a stage of their own each, and skips that say why."""
+
+import os
+import re
+import zlib
+
+import pytest
+
+from program import Missing
+from scene import Scene
+
+# Lines of Kamailio's own at the end of a run, when its TCP children go before its main process.
+_HARMLESS = re.compile(r"receive_fd\(\): EOF on|receive_fd\(\): (EOF|error)")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item):
+    return (yield from _skipping())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    return (yield from _skipping())
+
+
+def _skipping():
+    try:
+        return (yield)
+    except Missing as missing:
+        why = str(missing)
+    if os.environ.get("STOX_REQUIRE_PEERS") == "1":
+        pytest.fail(f"{why}, and STOX_REQUIRE_PEERS=1 forbids to skip", pytrace=False)
+    pytest.skip(why)
+
+
+@pytest.fixture
+def stage(request):
+    """Makes scenes for one test; each call of it takes what `Scene` takes. The logs must be free of alarms."""
+    scenes = []
+
+    def make(**arguments):
+        module = request.module.__name__.removeprefix("test_")
+        name = re.sub(r"[^a-zA-Z0-9]+", "-", f"{module}-{request.node.name.removeprefix('test_')}").strip("-")
+        # Short, as sockets lie in there; the number keeps apart what the cut made equal.
+        number = zlib.crc32(f"{name} {len(scenes)}".encode()) % 1000
+        scene = Scene(f"{name[:40]}-{number}", **arguments)
+        scenes.append(scene)
+        return scene
+
+    yield make
+    logs = []
+    for scene in reversed(scenes):
+        scene.close()
+        logs.append(scene.kamailio.folder / "kamailio.log")
+    for log in logs:
+        alarms = [line for line in log.read_text(errors="replace").splitlines()
+                  if re.search(r"CRITICAL|ALERT|BUG|panicked", line) and not _HARMLESS.search(line)]
+        assert not alarms, f"{log}:\n" + "\n".join(alarms[:10])
+
+
+@pytest.fixture
+def scene(stage):
+    """The usual scene: `kamailio-cfg/stox.cfg`, romeo@sip.example, juliet@xmpp.example."""
+    return stage()

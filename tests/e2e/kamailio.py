@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A Kamailio of our own, running a configuration of `kamailio-cfg/` with values set from outside."""
+
+import glob
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import tempfile
+from pathlib import Path
+
+import place
+import waiting
+from program import Missing, Program, find
+
+_SCHEMAS = ("standard", "auth_db", "usrloc", "presence")
+
+
+def module_directory():
+    """Where the installed Kamailio keeps its modules."""
+    named = os.environ.get("KAMAILIO_MODULES")
+    found = [named] if named else glob.glob("/usr/lib/*/kamailio/modules") + glob.glob("/usr/lib*/kamailio/modules")
+    if not found:
+        raise Missing("kamailio's modules are not installed")
+    return found[0]
+
+
+class Kamailio:
+    """A SIP server. `start()` and `stop()` may be repeated; accounts, registrations and the store stay."""
+
+    def __init__(self, folder, address, component, config="stox.cfg", port=25060, self_port=25064,
+                 sip_domain="sip.example", xmpp_allow="xmpp.example", stox=True, force_active=False, extra="",
+                 memory=("-m", "64", "-M", "8"), defines=None):
+        self.folder = Path(folder)
+        self.address = address
+        self.port = port
+        self.sip_domain = sip_domain
+        self.stox = stox
+        self.program = None
+        self.memory = list(memory)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.database = self.folder / "kamailio.sqlite"
+        self.store = self.folder / "stox.db"
+        # A socket's path may have 107 bytes at most.
+        sockets = self.folder if len(str(self.folder)) < 85 else Path(tempfile.mkdtemp(prefix="stox-"))
+        self.ctl = sockets / "ctl.sock"
+        self._rpc = sockets / "rpc.sock"
+        self._config = self.folder / "kamailio.cfg"
+        self._make_database()
+        modules = [module_directory() + "/"]
+        if stox:
+            if not place.module().exists():
+                raise Missing(f"the module is not built: {place.module()}")
+            # Kamailio takes the first directory that has the name, so only ours may be there.
+            here = self.folder / "modules"
+            here.mkdir(exist_ok=True)
+            link = here / "stox.so"
+            link.unlink(missing_ok=True)
+            link.symlink_to(place.module())
+            modules.insert(0, f"{here}/")
+        settings = {
+            "SIP_DOMAIN": f'"{sip_domain}"',
+            "XMPP_ALLOW": f'"{xmpp_allow}"',
+            "COMPONENT": f'"{component}"',
+            "LISTEN_UDP": f"udp:{address}:{port}",
+            "LISTEN_TCP": f"tcp:{address}:{port}",
+            "LISTEN_SELF": f"udp:{address}:{self_port}",
+            "SELF_URI": f'"sip:{address}:{self_port}"',
+            "PRESENCE_URI": f'"sip:{address}:{port}"',
+            "DB_URL": f'"sqlite:///{self.database}"',
+            "STORE": f'"sqlite:{self.store}"',
+            "FORCE_ACTIVE": "1" if force_active else "0",
+            "CTL_SOCKET": f'"unix:{self.ctl}"',
+            "RPC_FIFO": f'"{self.folder}/rpc.fifo"',
+            "RPC_SOCKET": f'"{self._rpc}"',
+            "MODULE_PATH": '"' + ":".join(modules) + '"',
+            "WORKERS": "2",
+            **(defines or {}),
+        }
+        lines = [f"#!define {name} {value}" for name, value in settings.items()]
+        if not stox:
+            lines.append("#!define WITHOUT_STOX")
+        lines.append(f'include_file "{place.ROOT}/kamailio-cfg/{config}"')
+        # No look-ups outside this machine: names stand in configurations only.
+        lines += ["dns=no", "rev_dns=no", "dns_try_naptr=off", "log_stderror=yes", extra, ""]
+        self._config.write_text("\n".join(lines))
+
+    def _make_database(self):
+        if self.database.exists():
+            return
+        base = sqlite3.connect(self.database)
+        base.execute("PRAGMA journal_mode=WAL")
+        for schema in _SCHEMAS:
+            base.executescript(Path(f"/usr/share/kamailio/db_sqlite/{schema}-create.sql").read_text())
+        base.commit()
+        base.close()
+
+    # ------------------------------------------------------------ life
+
+    @property
+    def proxy(self):
+        """Host and port for a socket."""
+        return (self.address, self.port)
+
+    def account(self, user, password="secret"):
+        """Makes an account; returns its address of record."""
+        base = sqlite3.connect(self.database, timeout=10)
+        base.execute("INSERT OR REPLACE INTO subscriber (username, domain, password) VALUES (?, ?, ?)",
+                     (user, self.sip_domain, password))
+        base.commit()
+        base.close()
+        return f"sip:{user}@{self.sip_domain}"
+
+    def check(self):
+        """What `kamailio -c` says: exit status and output."""
+        done = subprocess.run([find("kamailio"), "-c", "-f", str(self._config), "-Y", str(self.folder)],
+                              capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def start(self):
+        """Starts it and waits until it answers."""
+        argv = [find("kamailio"), "-f", str(self._config), "-DD", "-E", *self.memory, "-Y", str(self.folder)]
+        self.program = Program("kamailio", argv, self.folder / "kamailio.log")
+
+        def answers():
+            if not self.program.alive():
+                raise AssertionError(f"kamailio ended with {self.program.process.returncode}\n{self.program.tail(60)}")
+            return self.options() == 200
+
+        waiting.until(answers, "kamailio to answer", evidence=self.program.tail)
+        return self
+
+    def stop(self):
+        """Ends it in order; returns its exit status."""
+        program, self.program = self.program, None
+        return program.stop(limit=15.0) if program is not None else None
+
+    def log(self):
+        """What it wrote since the last start."""
+        return self.program.output()
+
+    def tail(self):
+        return self.program.tail() if self.program else "kamailio does not run"
+
+    def options(self, limit=0.5):
+        """The status this Kamailio gives to an OPTIONS for itself; `None` when none comes in time."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind((self.address, 0))
+            s.settimeout(limit)
+            host, port = s.getsockname()
+            s.sendto((f"OPTIONS sip:{self.address}:{self.port} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{port};"
+                      f"branch=z9hG4bKo{port};rport\r\nFrom: <sip:t@{host}>;tag=o\r\nTo: <sip:{self.address}>\r\n"
+                      f"Call-ID: o{port}@{host}\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 5\r\n"
+                      "Content-Length: 0\r\n\r\n").encode(), self.proxy)
+            try:
+                return int(s.recv(4096).split()[1])
+            except (TimeoutError, ConnectionError):
+                return None
+
+    # ------------------------------------------------------------ operator
+
+    def kamcmd(self, *arguments):
+        """What `kamcmd` prints; raises with its error text."""
+        done = subprocess.run([find("kamcmd"), "-s", f"unix:{self.ctl}", *arguments], capture_output=True,
+                              text=True, timeout=20, check=False)
+        text = (done.stdout + done.stderr).strip()
+        if done.returncode != 0 or text.startswith("error:"):
+            raise RuntimeError(text)
+        return text
+
+    def rpc(self, method, *parameters):
+        """The result of a JSON-RPC question over the datagram socket."""
+        reply = self._rpc.with_name("client.sock")
+        reply.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.bind(str(reply))
+            s.settimeout(10)
+            request = {"jsonrpc": "2.0", "method": method, "params": list(parameters), "id": 1}
+            s.sendto(json.dumps(request).encode(), str(self._rpc))
+            answer = json.loads(s.recv(1 << 20))
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']}")
+        return answer["result"]
+
+    def statistics(self):
+        """The module's statistics, names without group."""
+        text = self.kamcmd("stats.fetch", "stox:")
+        return {name: int(value) for name, value in re.findall(r"stox[.:](\S+):\s*(-?\d+)", text)}
+
+    def status(self, field):
+        """A field of `stox.status`, as text."""
+        found = re.search(rf"^\s*{field}: (.*)$", self.kamcmd("stox.status"), re.MULTILINE)
+        return found.group(1) if found else None
+
+    def gateway_pid(self):
+        """The process id of the gateway process: the only grandchild of this Kamailio, or `None`."""
+        main = self.program.pid
+        for child in _children(main):
+            for grandchild in _children(child):
+                return grandchild
+        return None
+
+    def kill_gateway(self, number=signal.SIGKILL):
+        """Sends a signal to the gateway process alone; returns its process id."""
+        pid = waiting.until(self.gateway_pid, "a gateway process", evidence=self.tail)
+        os.kill(pid, number)
+        return pid
+
+    def processes(self):
+        """Every process id of this Kamailio, its gateway included."""
+        found, queue = [], [self.program.pid]
+        while queue:
+            pid = queue.pop()
+            found.append(pid)
+            queue += _children(pid)
+        return found
+
+
+def _children(pid):
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(child) for child in text.split()]

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A Prosody of our own: one virtual host, the gateway as its component, accounts made as files."""
+
+import os
+import signal
+
+import waiting
+from program import Program, find
+
+_CONFIG = """
+pidfile = "{folder}/prosody.pid"
+data_path = "{folder}/data"
+certificates = "{folder}"
+daemonize = false
+run_as_root = {root}
+interfaces = {{ "{address}" }}
+local_interfaces = {{ "{address}" }}
+component_interfaces = {{ "{address}" }}
+c2s_ports = {{ {c2s} }}
+c2s_direct_tls_ports = {{}}
+legacy_ssl_ports = {{}}
+s2s_ports = {{}}
+component_ports = {{ {component} }}
+http_ports = {{}}
+https_ports = {{}}
+use_ipv6 = false
+modules_enabled = {{ "roster"; "saslauth"; "disco"; "presence"; "message"; "iq"; "ping"; "offline"; "version"; "private"; "vcard4"; "pep"; "carbons"; "blocklist"; "smacks"{tls} }}
+modules_disabled = {{ "s2s" }}
+-- What a client may send is limited by the gateway here, so that the gateway's own limits are what is tested.
+c2s_stanza_size_limit = 16777216
+authentication = "internal_plain"
+storage = "internal"
+allow_registration = false
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+{ssl}
+log = {{ {{ levels = {{ min = "debug" }}, to = "console" }} }}
+
+VirtualHost "{domain}"
+
+Component "{component_domain}"
+    component_secret = "{secret}"
+"""
+
+
+class Prosody:
+    """An XMPP server. `start()` and `stop()` may be repeated; accounts and rosters stay."""
+
+    def __init__(self, folder, address, domain="xmpp.example", component_domain="sip.example", c2s=25222,
+                 component=25347, secret="s3cr3t", certificate=None):
+        self.folder = folder
+        self.address = address
+        self.domain = domain
+        self.component_domain = component_domain
+        self.c2s = c2s
+        self.component = component
+        self.secret = secret
+        self.program = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self._config = folder / "prosody.cfg.lua"
+        ssl, tls = "", ""
+        if certificate is not None:
+            ssl = f'ssl = {{ certificate = "{certificate[0]}", key = "{certificate[1]}" }}'
+            tls = '; "tls"'
+        self._config.write_text(_CONFIG.format(
+            folder=folder, address=address, domain=domain, component_domain=component_domain, c2s=c2s,
+            component=component, secret=secret, root="true" if os.getuid() == 0 else "false", ssl=ssl, tls=tls))
+
+    def account(self, user, password="secret"):
+        """Makes an account; also while the server runs."""
+        host = "".join(c if c.isalnum() else f"%{ord(c):02x}" for c in self.domain)
+        accounts = self.folder / "data" / host / "accounts"
+        accounts.mkdir(parents=True, exist_ok=True)
+        (accounts / f"{user}.dat").write_text(f'return {{ ["password"] = "{password}" }};\n')
+        return f"{user}@{self.domain}"
+
+    def component_parameter(self):
+        """What the module's `component` parameter must say."""
+        return (f"domain={self.component_domain};host={self.address};"
+                f"port={self.component};secret={self.secret}")
+
+    def start(self):
+        """Starts it and waits until it listens."""
+        self.program = Program("prosody", [find("prosody"), "-F", "--config", str(self._config)],
+                               self.folder / "prosody.log")
+        self.program.wait_for_output(f"Activated service 'component' on [{self.address}]:{self.component}")
+        self.program.wait_for_output(f"Activated service 'c2s' on [{self.address}]:{self.c2s}")
+        return self
+
+    def stop(self):
+        """Ends it."""
+        if self.program is not None:
+            self.program.stop()
+            self.program = None
+
+    def freeze(self):
+        """Stops it from running, with all its connections open."""
+        self.program.signal(signal.SIGSTOP)
+
+    def thaw(self):
+        """Lets it run again."""
+        self.program.signal(signal.SIGCONT)
+
+    def component_connected(self):
+        """Whether the gateway is connected now."""
+        text = self.program.output()
+        return text.rfind("External component successfully authenticated") > text.rfind("component disconnected:")
+
+    def wait_for_component(self, limit=waiting.LIMIT):
+        """Waits until the gateway is connected."""
+        waiting.until(self.component_connected, "the gateway to connect to Prosody", limit, self.program.tail)
+
+    def stanzas(self, session, name):
+        """Opening tags of stanzas that arrived over `c2s` or `component`, as its log tells them."""
+        return [line.split("]: ", 1)[1] for line in self.program.output().splitlines()
+                if f"Received[{session}]: <{name} " in line]
+
+    def wait_for_stanza(self, session, name, *parts):
+        """Waits until a stanza with these attributes has arrived."""
+        waiting.until(lambda: [s for s in self.stanzas(session, name) if all(part in s for part in parts)],
+                      f"Prosody to get {name} {' '.join(parts)}", evidence=self.program.tail)
