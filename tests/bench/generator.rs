@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Both users' devices at once: begins operations at a pace, answers every NOTIFY, keeps account.
+//!
+//! It never sends a packet again: what Kamailio loses stays lost and is counted.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use socket2::SockRef;
+
+use crate::arrival::Arrival;
+use crate::case::Case;
+use crate::cpu;
+use crate::mark::Mark;
+use crate::sink::Sink;
+use crate::tally::{Account, IN_TIME, Tally};
+
+/// How long a measurement waits for anything more to come.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// How often the receiving thread looks whether it is still wanted.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Room for packets while this program does not get the processor.
+const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+
+/// Most operations without a pace: what they leave in Kamailio's memory stays there for a while.
+const UNPACED_MAX: usize = 30_000;
+
+/// What a pace may make up for at once.
+const BURST: Duration = Duration::from_millis(2);
+
+/// How operations follow each other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Load {
+    /// So many begin every second, whatever becomes of them.
+    Rate(f64),
+    /// The next one begins when one of that many has ended.
+    Window(usize),
+}
+
+/// A measurement.
+#[derive(Debug, Clone)]
+pub(crate) struct Measured {
+    /// What came of it.
+    pub(crate) account: Account,
+    /// CPU time of the generator.
+    pub(crate) spent: Duration,
+    /// By how much sending took longer than the pace asked for.
+    pub(crate) behind: Duration,
+}
+
+/// The generator, with a socket of its own.
+#[derive(Debug)]
+pub(crate) struct Generator {
+    socket: UdpSocket,
+    local: SocketAddr,
+    kamailio: SocketAddr,
+    sink: Sink,
+    runs: u64,
+    watched: Vec<Mark>,
+}
+
+impl Generator {
+    /// Sends from a free port of that address.
+    pub(crate) fn new(ip: IpAddr, kamailio: SocketAddr, sink: Sink) -> io::Result<Self> {
+        let socket = UdpSocket::bind((ip, 0))?;
+        SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER)?;
+        socket.set_read_timeout(Some(GLANCE))?;
+        Ok(Self {
+            local: socket.local_addr()?,
+            socket,
+            kamailio,
+            sink,
+            runs: 0,
+            watched: Vec::new(),
+        })
+    }
+
+    /// Makes pairs whose contact is watched, for [`Case::Presence`].
+    pub(crate) fn watch(&mut self, pairs: usize) -> io::Result<()> {
+        let seconds = Duration::from_secs_f64(pairs as f64 / 500.0);
+        let measured = self.measure(Case::Subscribe, Load::Rate(500.0), seconds)?;
+        if measured.account.complete != measured.account.offered {
+            return Err(io::Error::other(format!(
+                "only {} of {pairs} dialogs could be made",
+                measured.account.complete
+            )));
+        }
+        let run = self.runs;
+        self.watched = (0..measured.account.offered)
+            .map(|number| Mark { run, number })
+            .collect();
+        Ok(())
+    }
+
+    /// Begins operations for a while, and waits until all have ended or nothing more comes.
+    pub(crate) fn measure(
+        &mut self,
+        case: Case,
+        load: Load,
+        lasting: Duration,
+    ) -> io::Result<Measured> {
+        self.runs += 1;
+        let size = match load {
+            Load::Rate(rate) => (rate * lasting.as_secs_f64()).ceil() as usize,
+            Load::Window(_) => UNPACED_MAX,
+        };
+        let tally = Tally::new(case, self.runs, size, Instant::now());
+        let stop = AtomicBool::new(false);
+        let sender = thread::current();
+        thread::scope(|scope| {
+            let receiver = scope.spawn(|| self.receive(case, &tally, &stop, &sender));
+            let before = cpu::of_this_thread();
+            let behind = match load {
+                Load::Rate(rate) => self.send_at(rate, size, case, &tally),
+                Load::Window(width) => self.send_within(width, lasting, case, &tally),
+            };
+            let own = cpu::of_this_thread().saturating_sub(before);
+            stop.store(true, Ordering::Relaxed);
+            let received = receiver
+                .join()
+                .map_err(|_| io::Error::other("the receiving thread panicked"))??;
+            Ok(Measured {
+                account: tally.account(),
+                spent: own + received,
+                behind: behind?,
+            })
+        })
+    }
+
+    /// Open loop. Returns by how much it took longer than asked for: when this program did not get the
+    /// processor, it goes on at its pace instead of sending all it missed at once.
+    fn send_at(&self, rate: f64, count: usize, case: Case, tally: &Tally) -> io::Result<Duration> {
+        let mut start = Instant::now();
+        let mut behind = Duration::ZERO;
+        for number in 0..count {
+            let due = start + Duration::from_secs_f64(number as f64 / rate);
+            let now = Instant::now();
+            if let Some(early) = due.checked_duration_since(now) {
+                thread::sleep(early);
+            } else if let Some(late) = (now - due).checked_sub(BURST) {
+                behind += late;
+                start += late;
+            }
+            self.begin(number, case, tally)?;
+        }
+        wait_for_rest(tally, count);
+        Ok(behind)
+    }
+
+    /// Closed loop, at most [`UNPACED_MAX`] operations. Returns no delay: there is no pace.
+    fn send_within(
+        &self,
+        width: usize,
+        lasting: Duration,
+        case: Case,
+        tally: &Tally,
+    ) -> io::Result<Duration> {
+        let start = Instant::now();
+        let (mut begun, mut given_up, mut ended) = (0, 0, 0);
+        let mut moved = start;
+        while start.elapsed() < lasting && begun < UNPACED_MAX {
+            let now_ended = tally.ended();
+            if now_ended != ended {
+                ended = now_ended;
+                moved = Instant::now();
+            } else if moved.elapsed() > IN_TIME {
+                given_up = begun - ended;
+                moved = Instant::now();
+            }
+            let open = begun - ended.max(given_up).min(begun);
+            if open >= width {
+                thread::park_timeout(GLANCE);
+                continue;
+            }
+            self.begin(begun, case, tally)?;
+            begun += 1;
+        }
+        wait_for_rest(tally, begun);
+        Ok(Duration::ZERO)
+    }
+
+    fn begin(&self, number: usize, case: Case, tally: &Tally) -> io::Result<()> {
+        let mark = tally.mark(number);
+        if let Some(request) = case.request(mark, self.local) {
+            tally.begins(number, Instant::now());
+            self.socket.send_to(request.as_bytes(), self.kamailio)?;
+            return Ok(());
+        }
+        let Some(pair) = self.watched.get(number % self.watched.len().max(1)) else {
+            return Err(io::Error::other("nobody is watched"));
+        };
+        let stanza = format!(
+            "<presence from='juliet{pair}@xmpp.example/bench' to='romeo{pair}@sip.example'>\
+             <status>{mark}</status></presence>"
+        );
+        tally.begins(number, Instant::now());
+        self.sink.push(&stanza)
+    }
+
+    /// Takes what comes until told to stop; returns its CPU time.
+    fn receive(
+        &self,
+        case: Case,
+        tally: &Tally,
+        stop: &AtomicBool,
+        sender: &Thread,
+    ) -> io::Result<Duration> {
+        let mut buffer = vec![0; 64 * 1024];
+        while !stop.load(Ordering::Relaxed) {
+            let count = match self.socket.recv(&mut buffer) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                Err(error) => return Err(error),
+            };
+            let now = Instant::now();
+            let packet = str::from_utf8(buffer.get(..count).unwrap_or_default());
+            let ended = match packet.ok().and_then(Arrival::read) {
+                Some(Arrival::Answer { mark, status }) => tally.answered(mark, status, now),
+                Some(Arrival::Notify {
+                    dialog,
+                    shown,
+                    open,
+                    answer,
+                }) => {
+                    self.socket.send_to(answer.as_bytes(), self.kamailio)?;
+                    tally.notified();
+                    let mark = if case == Case::Presence {
+                        shown
+                    } else {
+                        dialog
+                    };
+                    open && mark.is_some_and(|mark| tally.shown(mark, now))
+                }
+                None => false,
+            };
+            if ended {
+                sender.unpark();
+            }
+        }
+        Ok(cpu::of_this_thread())
+    }
+}
+
+/// Waits until so many operations have ended, or no more do.
+fn wait_for_rest(tally: &Tally, begun: usize) {
+    let (mut ended, mut moved) = (tally.ended(), Instant::now());
+    while ended < begun && moved.elapsed() < PATIENCE {
+        thread::park_timeout(GLANCE);
+        let now_ended = tally.ended();
+        if now_ended != ended {
+            (ended, moved) = (now_ended, Instant::now());
+        }
+    }
+}
