@@ -16,6 +16,7 @@ use futures_util::StreamExt as _;
 use stox::address::Jid;
 use stox::config::Component;
 use stox::stanza::Stanza;
+use stox::xmpp::stream::Limits;
 use stox::xmpp::{Link, LinkEvent, LinkState, SendError, Timing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -139,7 +140,8 @@ Component "{DOMAIN}"
             port: 5347,
             secret: secret.to_owned(),
         };
-        let link = Link::component_with_timing(config, MAX_STANZA, sender, timing);
+        let link =
+            Link::component_with_timing(config, Limits::with_stanza(MAX_STANZA), sender, timing);
         (link, events)
     }
 }

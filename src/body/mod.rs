@@ -2,3 +2,6 @@
 //! Bodies that SIP and MSRP carry, one format a room.
 
 pub mod pidf;
+mod shape;
+
+pub use shape::{Misshapen, Shape};

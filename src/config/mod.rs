@@ -5,9 +5,11 @@
 //! are legal; [`Config::finish`] checks what only the whole can tell.
 
 mod component;
+mod limit;
 mod parameter;
 
 pub use component::Component;
+pub use limit::{Limit, Reached};
 pub use parameter::{ConfigError, PARAMETERS, Parameter};
 
 use std::fmt::Display;
@@ -16,6 +18,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::address::{DomainMap, DomainPattern, Scheme, SipUri, domain_name};
+use crate::body::{Shape, pidf};
 
 /// The configuration of the gateway.
 #[derive(Debug, Clone)]
@@ -46,10 +49,31 @@ pub struct Config {
     pub expires_min: u32,
     /// `expires_max`: longest subscription granted, and the length of our own, seconds.
     pub expires_max: u32,
+    /// `notify_interval`: shortest time between two NOTIFYs of one dialog about presence, seconds; 0 is none.
+    pub notify_interval: u32,
     /// `max_dialogs`: dialogs kept; more are refused.
     pub max_dialogs: u32,
+    /// `max_user_dialogs`: dialogs of one watcher; 0 is no limit.
+    pub max_user_dialogs: u32,
+    /// `max_domain_dialogs`: dialogs with one XMPP domain, in each direction; 0 is no limit.
+    pub max_domain_dialogs: u32,
+    /// `max_user_subscribes`: new subscriptions of one watcher per minute; 0 is no limit.
+    pub max_user_subscribes: u32,
+    /// `max_domain_subscribes`: new subscriptions with one XMPP domain per second, in each direction; 0 is no
+    /// limit.
+    pub max_domain_subscribes: u32,
     /// `max_stanza`: largest stanza accepted, bytes.
     pub max_stanza: usize,
+    /// `max_handshake`: most bytes of a server before it accepts the component.
+    pub max_handshake: usize,
+    /// `handshake_timeout`: longest time until a server accepts the component, seconds.
+    pub handshake_timeout: u32,
+    /// `max_body`: largest body of a SIP request accepted, bytes.
+    pub max_body: usize,
+    /// `max_pidf`, `max_pidf_tuples`, `max_pidf_notes`: the largest presence document accepted.
+    pub pidf: pidf::Limits,
+    /// `max_xml_depth`, `max_xml_attributes`, `max_xml_namespaces`, `max_xml_name`: of stanzas and documents.
+    pub xml: Shape,
     /// `probe_timeout`: how long a one-shot SUBSCRIBE waits for a probe's answer, seconds.
     pub probe_timeout: u32,
 }
@@ -70,8 +94,18 @@ impl Default for Config {
             restart_backoff: true,
             expires_min: 60,
             expires_max: 3600,
+            notify_interval: 5,
             max_dialogs: 1_000_000,
-            max_stanza: 256 * 1024,
+            max_user_dialogs: 1000,
+            max_domain_dialogs: 50_000,
+            max_user_subscribes: 30,
+            max_domain_subscribes: 100,
+            max_stanza: 512 * 1024,
+            max_handshake: 4096,
+            handshake_timeout: 30,
+            max_body: 64 * 1024,
+            pidf: pidf::Limits::default(),
+            xml: Shape::default(),
             probe_timeout: 5,
         }
     }
@@ -105,6 +139,21 @@ impl Config {
             "expires_min" => self.expires_min = number(value, 1..=86_400)?,
             "expires_max" => self.expires_max = number(value, 1..=604_800)?,
             "max_dialogs" => self.max_dialogs = number(value, 1..=10_000_000)?,
+            "max_user_dialogs" => self.max_user_dialogs = number(value, 0..=10_000_000)?,
+            "max_domain_dialogs" => self.max_domain_dialogs = number(value, 0..=10_000_000)?,
+            "max_user_subscribes" => self.max_user_subscribes = number(value, 0..=100_000)?,
+            "max_domain_subscribes" => self.max_domain_subscribes = number(value, 0..=100_000)?,
+            "notify_interval" => self.notify_interval = number(value, 0..=300)?,
+            "max_body" => self.max_body = number(value, 512..=65_536)?,
+            "max_pidf" => self.pidf.bytes = number(value, 512..=65_536)?,
+            "max_pidf_tuples" => self.pidf.tuples = number(value, 1..=256)?,
+            "max_pidf_notes" => self.pidf.notes = number(value, 0..=256)?,
+            "max_xml_depth" => self.xml.depth = number(value, 8..=256)?,
+            "max_xml_attributes" => self.xml.attributes = number(value, 8..=1024)?,
+            "max_xml_namespaces" => self.xml.namespaces = number(value, 4..=128)?,
+            "max_xml_name" => self.xml.name = number(value, 64..=4096)?,
+            "max_handshake" => self.max_handshake = number(value, 1024..=65_536)?,
+            "handshake_timeout" => self.handshake_timeout = number(value, 1..=300)?,
             // RFC 6120 §13.12 wants at least 10000 bytes.
             "max_stanza" => self.max_stanza = number(value, 10_000..=16_777_216)?,
             "probe_timeout" => self.probe_timeout = number(value, 1..=30)?,
@@ -336,8 +385,23 @@ mod tests {
             ("expires_max", "600"),
             ("expires_min", "30"),
             ("gwmap", "xmpp:xmpp.example=chat.example"),
+            ("handshake_timeout", "7"),
+            ("max_body", "1000"),
             ("max_dialogs", "10"),
+            ("max_domain_dialogs", "11"),
+            ("max_domain_subscribes", "12"),
+            ("max_handshake", "2000"),
+            ("max_pidf", "3000"),
+            ("max_pidf_notes", "13"),
+            ("max_pidf_tuples", "14"),
             ("max_stanza", "10000"),
+            ("max_user_dialogs", "15"),
+            ("max_user_subscribes", "16"),
+            ("max_xml_attributes", "17"),
+            ("max_xml_depth", "18"),
+            ("max_xml_name", "190"),
+            ("max_xml_namespaces", "20"),
+            ("notify_interval", "0"),
             ("outbound_proxy", "sip:127.0.0.1:5060;transport=tcp"),
             ("ports", "2"),
             ("probe_timeout", "3"),
@@ -381,6 +445,28 @@ mod tests {
             (10, 10_000, 3)
         );
         assert_eq!((config.components.len(), config.xmpp_deny.len()), (1, 1));
+        assert_eq!((config.handshake_timeout, config.max_handshake), (7, 2000));
+        assert_eq!((config.max_body, config.notify_interval), (1000, 0));
+        assert_eq!(
+            (config.max_user_dialogs, config.max_domain_dialogs),
+            (15, 11)
+        );
+        assert_eq!(
+            (config.max_user_subscribes, config.max_domain_subscribes),
+            (16, 12)
+        );
+        let pidf = pidf::Limits {
+            bytes: 3000,
+            tuples: 14,
+            notes: 13,
+        };
+        let xml = Shape {
+            depth: 18,
+            attributes: 17,
+            namespaces: 20,
+            name: 190,
+        };
+        assert_eq!((config.pidf, config.xml), (pidf, xml));
     }
 
     #[test]
@@ -393,6 +479,22 @@ mod tests {
             ("expires_min", "-1", "from 1 to 86400"),
             ("max_stanza", "9999", "from 10000 to 16777216"),
             ("max_dialogs", "99999999999999999999", "from 1 to 10000000"),
+            ("max_dialogs", "0", "from 1 to 10000000"),
+            ("max_user_dialogs", "10000001", "from 0 to 10000000"),
+            ("max_domain_dialogs", "-1", "from 0 to 10000000"),
+            ("max_user_subscribes", "100001", "from 0 to 100000"),
+            ("max_domain_subscribes", "x", "from 0 to 100000"),
+            ("notify_interval", "301", "from 0 to 300"),
+            ("max_body", "65537", "from 512 to 65536"),
+            ("max_pidf", "0", "from 512 to 65536"),
+            ("max_pidf_tuples", "0", "from 1 to 256"),
+            ("max_pidf_notes", "257", "from 0 to 256"),
+            ("max_xml_depth", "257", "from 8 to 256"),
+            ("max_xml_attributes", "7", "from 8 to 1024"),
+            ("max_xml_namespaces", "3", "from 4 to 128"),
+            ("max_xml_name", "63", "from 64 to 4096"),
+            ("max_handshake", "1023", "from 1024 to 65536"),
+            ("handshake_timeout", "0", "from 1 to 300"),
             ("sip_domain", "a b", "domain name"),
             ("sip_domain", "ü.example", "domain name"),
             ("gwmap", "a=b", "sip:DOMAIN=NAME-ON-XMPP"),

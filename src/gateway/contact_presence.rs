@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::mapping::presence::Availability;
 
 /// The most resources kept of one contact; the document that shows them has as many tuples.
-const MAX_RESOURCES: usize = crate::body::pidf::MAX_TUPLES;
+const MAX_RESOURCES: usize = crate::body::pidf::MAX_SHOWN;
 
 /// Presence of one XMPP contact as told to one SIP watcher.
 #[derive(Debug, Default, Clone, PartialEq)]

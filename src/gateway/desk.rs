@@ -9,11 +9,12 @@ use xmpp_parsers::presence::{Presence, Type};
 use crate::address::{Aor, BareJid, Jid, Pair};
 use crate::config::Config;
 use crate::frame::{Reply, RequestId, Send, Slot};
-use crate::record::{Change, DialogId, Moment};
+use crate::record::{Change, DialogId, Direction, Moment};
 use crate::sip::{Status, reason_phrase};
 use crate::stanza::Stanza;
 
 use super::identity::Identity;
+use super::quota::{Overdrawn, Quota};
 use super::timers::{Timer, TimerTable};
 use super::{Batch, Counters, Output};
 
@@ -39,6 +40,7 @@ pub(super) struct Desk {
     pub(super) identity: Identity,
     pub(super) timers: TimerTable,
     pub(super) counters: Counters,
+    pub(super) quota: Quota,
     /// Pairs whose last SIP watcher has left, for the other direction to judge who is told.
     pub(super) left: Vec<Pair>,
     generation: u32,
@@ -50,9 +52,11 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(config: Arc<Config>, generation: u32, seed: [u8; 32]) -> Self {
+        let mut identity = Identity::new(seed);
         Self {
+            quota: Quota::new(&config, &mut identity),
             config,
-            identity: Identity::new(seed),
+            identity,
             timers: TimerTable::default(),
             counters: Counters::default(),
             left: Vec::new(),
@@ -70,6 +74,29 @@ impl Desk {
 
     pub(super) fn change(&mut self, change: Change) {
         self.batch.changes.push(change);
+    }
+
+    // --- shares
+
+    /// Whether there is room for one more dialog; if not, that is counted.
+    pub(super) fn room(&mut self, direction: Direction, pair: &Pair) -> Result<(), Overdrawn> {
+        let room = self.quota.room(direction, pair);
+        self.counted(room)
+    }
+
+    /// Takes from a pair's shares what a new subscription costs; if that is too much, that is counted.
+    pub(super) fn draw(
+        &mut self,
+        now: Moment,
+        direction: Direction,
+        pair: &Pair,
+    ) -> Result<(), Overdrawn> {
+        let drawn = self.quota.subscribe(now, direction, pair);
+        self.counted(drawn)
+    }
+
+    fn counted(&mut self, outcome: Result<(), Overdrawn>) -> Result<(), Overdrawn> {
+        outcome.inspect_err(|overdrawn| self.counters.reached.count(overdrawn.limit))
     }
 
     // --- SIP

@@ -14,6 +14,7 @@ mod input;
 mod iq;
 mod ledger;
 mod output;
+mod quota;
 mod sip_watcher;
 mod stanza;
 mod state;

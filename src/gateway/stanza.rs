@@ -73,25 +73,40 @@ impl Gateway {
             xmpp: from.to_bare(),
         };
         let desk = &mut self.desk;
-        match presence.type_ {
+        let taken = match presence.type_ {
+            Type::Subscribe => self.xmpp_watchers.asked(desk, now, &pair),
+            Type::Probe => self.xmpp_watchers.probed(desk, now, &pair, from),
             Type::None | Type::Unavailable => {
                 if let Some(availability) = Availability::from_presence(&presence) {
                     let resource = from.resource().map_or("", |r| r.as_str());
                     self.sip_watchers
                         .presence(desk, now, &pair, resource, availability);
                 }
+                Ok(())
             }
-            Type::Subscribed => self.sip_watchers.approved(desk, now, &pair),
-            Type::Unsubscribed => self.sip_watchers.declined(desk, now, &pair),
+            Type::Subscribed => {
+                self.sip_watchers.approved(desk, now, &pair);
+                Ok(())
+            }
+            Type::Unsubscribed => {
+                self.sip_watchers.declined(desk, now, &pair);
+                Ok(())
+            }
             Type::Error => {
                 if let Some(error) = presence.payloads.iter().find_map(read_error) {
                     let id = presence.id.as_deref();
                     self.sip_watchers.failed(desk, now, &pair, id, &error);
                 }
+                Ok(())
             }
-            Type::Subscribe => self.xmpp_watchers.asked(desk, now, &pair),
-            Type::Unsubscribe => self.xmpp_watchers.left(desk, now, &pair),
-            Type::Probe => self.xmpp_watchers.probed(desk, now, &pair, from),
+            Type::Unsubscribe => {
+                self.xmpp_watchers.left(desk, now, &pair);
+                Ok(())
+            }
+        };
+        // RFC 6120 §8.3.3.18: of type `wait`, as it may be tried again.
+        if taken.is_err() {
+            self.refuse(link, presence, DefinedCondition::ResourceConstraint);
         }
     }
 
@@ -111,6 +126,8 @@ impl Gateway {
 fn refused(condition: DefinedCondition) -> StanzaError {
     let type_ = if condition == DefinedCondition::Forbidden {
         ErrorType::Auth
+    } else if condition == DefinedCondition::ResourceConstraint {
+        ErrorType::Wait
     } else {
         ErrorType::Cancel
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use xmpp_parsers::presence::Type;
 
-use crate::config::Config;
+use crate::config::{Config, Limit};
 use crate::frame::Reply;
 use crate::record::{Direction, Moment, Snapshot};
 use crate::sip::{Method, Status};
@@ -92,6 +92,10 @@ impl Gateway {
     }
 
     fn request(&mut self, now: Moment, r: &SipRequest) {
+        if r.request.body.len() > self.desk.config.max_body {
+            self.desk.counters.reached.count(Limit::Body);
+            return self.desk.refuse(r.slot, Refusal::new(413));
+        }
         let local_tag = match r.request.to() {
             Ok(to) => to.tag().map(str::to_owned),
             Err(_) => return self.desk.refuse(r.slot, Refusal::because(400, "Bad To")),
@@ -172,7 +176,9 @@ impl Gateway {
         let desk = &mut self.desk;
         match timer {
             Timer::NotifierExpires(id) => self.sip_watchers.expired(desk, now, id),
-            Timer::NotifyAgain(id) => self.sip_watchers.notify_again(desk, now, id),
+            Timer::NotifyAgain(id) | Timer::NotifyPaced(id) => {
+                self.sip_watchers.notify_owed(desk, now, id);
+            }
             Timer::FetchEnds(id) => self.sip_watchers.fetch_ends(desk, now, id),
             Timer::AskAgain(pair) => self.sip_watchers.ask_again(desk, &pair),
             Timer::Refresh(id) => self.xmpp_watchers.refresh(desk, now, id),

@@ -14,6 +14,8 @@ pub(super) enum Timer {
     NotifierExpires(DialogId),
     /// A NOTIFY was refused for now; try again.
     NotifyAgain(DialogId),
+    /// A change of presence has waited for as long as two of them are to be apart.
+    NotifyPaced(DialogId),
     /// A one-shot SUBSCRIBE waits no longer for the answer to its probe.
     FetchEnds(DialogId),
     /// An XMPP contact's server could not take `subscribe`; ask again.
@@ -45,6 +47,7 @@ impl Timer {
         match self {
             Self::NotifierExpires(_) => "a SIP watcher's subscription ends",
             Self::NotifyAgain(_) => "a NOTIFY is sent again",
+            Self::NotifyPaced(_) => "a change of presence has waited long enough",
             Self::FetchEnds(_) => "a one-shot SUBSCRIBE is answered without presence",
             Self::AskAgain(_) => "an XMPP contact is asked again",
             Self::Refresh(_) => "a subscription is refreshed",

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::Reached;
 use crate::record::{Direction, Moment};
 
 use super::dialog::Dialog;
@@ -83,4 +84,8 @@ pub struct Counters {
     pub stanzas_refused: u64,
     /// 403, 489 and 603 not believed, because too many came from one next hop.
     pub refusals_held: u64,
+    /// Changes of presence that waited for `notify_interval` to pass.
+    pub changes_held: u64,
+    /// What was refused for being beyond a limit, by the limit.
+    pub reached: Reached,
 }

@@ -106,12 +106,72 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
         parameters::set::<{ parameters::place("gwmap") }>,
     ),
     number(
+        name(c"handshake_timeout"),
+        parameters::set::<{ parameters::place("handshake_timeout") }>,
+    ),
+    number(
+        name(c"max_body"),
+        parameters::set::<{ parameters::place("max_body") }>,
+    ),
+    number(
         name(c"max_dialogs"),
         parameters::set::<{ parameters::place("max_dialogs") }>,
     ),
     number(
+        name(c"max_domain_dialogs"),
+        parameters::set::<{ parameters::place("max_domain_dialogs") }>,
+    ),
+    number(
+        name(c"max_domain_subscribes"),
+        parameters::set::<{ parameters::place("max_domain_subscribes") }>,
+    ),
+    number(
+        name(c"max_handshake"),
+        parameters::set::<{ parameters::place("max_handshake") }>,
+    ),
+    number(
+        name(c"max_pidf"),
+        parameters::set::<{ parameters::place("max_pidf") }>,
+    ),
+    number(
+        name(c"max_pidf_notes"),
+        parameters::set::<{ parameters::place("max_pidf_notes") }>,
+    ),
+    number(
+        name(c"max_pidf_tuples"),
+        parameters::set::<{ parameters::place("max_pidf_tuples") }>,
+    ),
+    number(
         name(c"max_stanza"),
         parameters::set::<{ parameters::place("max_stanza") }>,
+    ),
+    number(
+        name(c"max_user_dialogs"),
+        parameters::set::<{ parameters::place("max_user_dialogs") }>,
+    ),
+    number(
+        name(c"max_user_subscribes"),
+        parameters::set::<{ parameters::place("max_user_subscribes") }>,
+    ),
+    number(
+        name(c"max_xml_attributes"),
+        parameters::set::<{ parameters::place("max_xml_attributes") }>,
+    ),
+    number(
+        name(c"max_xml_depth"),
+        parameters::set::<{ parameters::place("max_xml_depth") }>,
+    ),
+    number(
+        name(c"max_xml_name"),
+        parameters::set::<{ parameters::place("max_xml_name") }>,
+    ),
+    number(
+        name(c"max_xml_namespaces"),
+        parameters::set::<{ parameters::place("max_xml_namespaces") }>,
+    ),
+    number(
+        name(c"notify_interval"),
+        parameters::set::<{ parameters::place("notify_interval") }>,
     ),
     text(
         name(c"outbound_proxy"),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The statistics: what they are called, and what they count.
 
+use crate::config::Limit;
+
 /// Whether a value only grows or shows the present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -64,6 +66,21 @@ counters! {
     PresenceReceived Total "presence_received" "Presence stanzas received.";
     StanzasRefused Total "stanzas_refused" "Stanzas answered with an error.";
     RefusalsHeld Total "refusals_held" "Refusals of granted authorisations that came in a flood and were not believed.";
+    ChangesHeld Total "changes_held" "Changes of presence that waited for notify_interval to pass.";
+    OverMaxBody Total "over_max_body" "SIP requests refused for their body's size.";
+    OverMaxDialogs Total "over_max_dialogs" "Subscriptions refused or put off: as many dialogs as may be.";
+    OverMaxDomainDialogs Total "over_max_domain_dialogs" "Subscriptions refused or put off: as many dialogs with one XMPP domain as may be.";
+    OverMaxDomainSubscribes Total "over_max_domain_subscribes" "Subscriptions refused or put off: too many at a time with one XMPP domain.";
+    OverMaxPidf Total "over_max_pidf" "Presence documents refused for their size.";
+    OverMaxPidfNotes Total "over_max_pidf_notes" "Presence documents refused for too many notes.";
+    OverMaxPidfTuples Total "over_max_pidf_tuples" "Presence documents refused for too many tuples.";
+    OverMaxStanza Total "over_max_stanza" "Stanzas refused for their size.";
+    OverMaxUserDialogs Total "over_max_user_dialogs" "Subscriptions refused or put off: as many dialogs of one watcher as may be.";
+    OverMaxUserSubscribes Total "over_max_user_subscribes" "Subscriptions refused or put off: too many at a time of one watcher.";
+    OverMaxXmlAttributes Total "over_max_xml_attributes" "Stanzas and documents refused for too many attributes.";
+    OverMaxXmlDepth Total "over_max_xml_depth" "Stanzas and documents refused for being nested too deeply.";
+    OverMaxXmlName Total "over_max_xml_name" "Stanzas and documents refused for too long a name.";
+    OverMaxXmlNamespaces Total "over_max_xml_namespaces" "Stanzas and documents refused for too many namespaces.";
     NotifierDialogs Present "notifier_dialogs" "Dialogs of SIP watchers.";
     SubscriberDialogs Present "subscriber_dialogs" "Dialogs of XMPP watchers.";
     RequestsInFlight Present "requests_in_flight" "Requests of the gateway without a result.";
@@ -72,6 +89,26 @@ counters! {
 }
 
 impl Counter {
+    /// The one that counts what was beyond a limit.
+    pub fn over(limit: Limit) -> Self {
+        match limit {
+            Limit::Body => Self::OverMaxBody,
+            Limit::Dialogs => Self::OverMaxDialogs,
+            Limit::DomainDialogs => Self::OverMaxDomainDialogs,
+            Limit::DomainSubscribes => Self::OverMaxDomainSubscribes,
+            Limit::Pidf => Self::OverMaxPidf,
+            Limit::PidfNotes => Self::OverMaxPidfNotes,
+            Limit::PidfTuples => Self::OverMaxPidfTuples,
+            Limit::Stanza => Self::OverMaxStanza,
+            Limit::UserDialogs => Self::OverMaxUserDialogs,
+            Limit::UserSubscribes => Self::OverMaxUserSubscribes,
+            Limit::XmlAttributes => Self::OverMaxXmlAttributes,
+            Limit::XmlDepth => Self::OverMaxXmlDepth,
+            Limit::XmlName => Self::OverMaxXmlName,
+            Limit::XmlNamespaces => Self::OverMaxXmlNamespaces,
+        }
+    }
+
     /// Its place in the shared memory.
     pub(super) const fn index(self) -> usize {
         self as usize
@@ -90,6 +127,14 @@ mod tests {
         assert_eq!(names.len(), Counter::ALL.len());
         for (place, counter) in Counter::ALL.iter().enumerate() {
             assert_eq!(counter.index(), place);
+        }
+    }
+
+    #[test]
+    fn every_limit_has_a_counter_of_its_name() {
+        for limit in Limit::ALL {
+            let name = format!("over_{}", limit.parameter());
+            assert_eq!(Counter::over(limit).name(), name);
         }
     }
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::config::Config;
+use crate::config::{Config, Reached};
 use crate::frame::Record;
 use crate::stanza::Stanza;
-use crate::xmpp::{Link, LinkEvent, SendError};
+use crate::xmpp::stream::Limits;
+use crate::xmpp::{Link, LinkEvent, SendError, Timing};
 
 /// Events of all links that may wait before the links stop reading.
 const EVENTS: usize = 256;
@@ -25,6 +26,7 @@ struct Entry {
     up: bool,
     stanzas_in: u64,
     stanzas_out: u64,
+    stanzas_refused: u64,
 }
 
 /// Stanzas since they were asked for last.
@@ -32,6 +34,7 @@ struct Entry {
 pub(super) struct Traffic {
     pub(super) stanzas_in: u64,
     pub(super) stanzas_out: u64,
+    pub(super) stanzas_refused: u64,
 }
 
 impl Links {
@@ -39,7 +42,16 @@ impl Links {
     pub(super) fn open(config: &Config) -> (Self, mpsc::Receiver<LinkEvent>) {
         let (sender, events) = mpsc::channel(EVENTS);
         let open = |component: &crate::config::Component| {
-            let link = Link::component(component.clone(), config.max_stanza, sender.clone());
+            let timing = Timing {
+                handshake: Duration::from_secs(u64::from(config.handshake_timeout)),
+                ..Timing::default()
+            };
+            let link = Link::component_with_timing(
+                component.clone(),
+                Limits::of(config),
+                sender.clone(),
+                timing,
+            );
             (
                 link.name().to_owned(),
                 Entry {
@@ -47,6 +59,7 @@ impl Links {
                     up: false,
                     stanzas_in: 0,
                     stanzas_out: 0,
+                    stanzas_refused: 0,
                 },
             )
         };
@@ -77,10 +90,19 @@ impl Links {
             let status = entry.link.status();
             traffic.stanzas_in += status.stanzas_in.saturating_sub(entry.stanzas_in);
             traffic.stanzas_out += status.stanzas_out.saturating_sub(entry.stanzas_out);
+            traffic.stanzas_refused += status.stanzas_refused.saturating_sub(entry.stanzas_refused);
             entry.stanzas_in = status.stanzas_in;
             entry.stanzas_out = status.stanzas_out;
+            entry.stanzas_refused = status.stanzas_refused;
         }
         traffic
+    }
+
+    /// How often each limit was reached, over all links.
+    pub(super) fn reached(&self) -> Reached {
+        self.0.values().fold(Reached::default(), |sum, entry| {
+            sum.plus(&entry.link.status().reached)
+        })
     }
 
     /// One record per link for the operator.

@@ -24,6 +24,7 @@ use crate::store::{Committed, Writer};
 use crate::xmpp::LinkEvent;
 
 use super::clock::Clock;
+use super::limits::Limits;
 use super::links::Links;
 use super::outbox::Outbox;
 use super::parse;
@@ -80,6 +81,7 @@ pub(super) struct MainLoop {
     /// Requests taken whose reply has not gone out.
     held: u64,
     counted: Counters,
+    limits: Limits,
     buffer: Vec<u8>,
     ending: bool,
 }
@@ -148,6 +150,7 @@ impl MainLoop {
             interrupt: signal(SignalKind::interrupt())?,
             held: 0,
             counted: Counters::default(),
+            limits: Limits::default(),
             buffer: vec![0; Packets::BUFFER],
             ending: false,
             end,
@@ -417,6 +420,11 @@ impl MainLoop {
                 counters.refusals_held,
                 self.counted.refusals_held,
             ),
+            (
+                Counter::ChangesHeld,
+                counters.changes_held,
+                self.counted.changes_held,
+            ),
         ] {
             self.end.add(counter, now.saturating_sub(before));
         }
@@ -424,6 +432,10 @@ impl MainLoop {
         let traffic = self.links.traffic();
         self.end.add(Counter::StanzasIn, traffic.stanzas_in);
         self.end.add(Counter::StanzasOut, traffic.stanzas_out);
+        self.end
+            .add(Counter::StanzasRefused, traffic.stanzas_refused);
+        let reached = counters.reached.plus(&self.links.reached());
+        self.limits.update(reached, Instant::now(), &self.end);
         self.end.set(Counter::RequestsHeld, self.held);
         if self.beats.is_multiple_of(TOTALS_EVERY) {
             let status = self.gateway.status();

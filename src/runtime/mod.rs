@@ -14,6 +14,7 @@
 //! durable. What cannot go on ends the process: it starts again from what is durable.
 
 mod clock;
+mod limits;
 mod links;
 mod log;
 mod main_loop;

@@ -21,6 +21,7 @@ use super::failure::Failure;
 use super::outbox::{Outbox, SendError};
 use super::session;
 use super::status::{LinkState, LinkStatus, StatusCell};
+use super::stream::Limits;
 use super::timing::Timing;
 
 /// What a link tells its owner.
@@ -58,7 +59,7 @@ pub struct Link {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Component,
-    pub(super) max_stanza: usize,
+    pub(super) limits: Limits,
     pub(super) timing: Timing,
     pub(super) outbox: Outbox,
     pub(super) status: StatusCell,
@@ -66,18 +67,14 @@ pub(super) struct Shared {
 }
 
 impl Link {
-    /// A link as a component (XEP-0114) that takes stanzas of up to `max_stanza` bytes. While `events` is
-    /// full the link does not read.
+    /// A link as a component (XEP-0114) that takes what is within `limits`. While `events` is full the link
+    /// does not read.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime.
-    pub fn component(
-        config: Component,
-        max_stanza: usize,
-        events: mpsc::Sender<LinkEvent>,
-    ) -> Self {
-        Self::component_with_timing(config, max_stanza, events, Timing::default())
+    pub fn component(config: Component, limits: Limits, events: mpsc::Sender<LinkEvent>) -> Self {
+        Self::component_with_timing(config, limits, events, Timing::default())
     }
 
     /// As [`Self::component`], with other durations than the usual ones.
@@ -87,13 +84,13 @@ impl Link {
     /// Outside a tokio runtime.
     pub fn component_with_timing(
         config: Component,
-        max_stanza: usize,
+        limits: Limits,
         events: mpsc::Sender<LinkEvent>,
         timing: Timing,
     ) -> Self {
         let shared = Arc::new(Shared {
             config,
-            max_stanza,
+            limits,
             timing,
             outbox: Outbox::default(),
             status: StatusCell::new(),
@@ -284,7 +281,8 @@ mod tests {
                 connection: None,
                 heard: String::new(),
             };
-            let link = Link::component_with_timing(config, 1000, sender, timing);
+            let link =
+                Link::component_with_timing(config, Limits::with_stanza(1000), sender, timing);
             (server, link, events)
         }
 

@@ -17,7 +17,7 @@ use super::component::{self, NS_COMPONENT};
 use super::failure::Failure;
 use super::link::{LinkEvent, Shared};
 use super::status::LinkState;
-use super::stream::{Decoder, Limits, Reader, Received};
+use super::stream::{Decoder, Reader, Received};
 
 /// Runs a stream on a connection just made until it ends; says why it ended. [`LinkEvent::Up`] is sent when
 /// the server accepts, [`LinkEvent::Down`] is left to the caller.
@@ -31,8 +31,7 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let limits = Limits::with_stanza(shared.max_stanza);
-    let mut reader = Reader::new(source, Decoder::new(NS_COMPONENT, limits));
+    let mut reader = Reader::new(source, Decoder::new(NS_COMPONENT, shared.limits));
     let mut stopping = shared.stopping.subscribe();
     let handshake = component::handshake(&mut reader, &mut sink, &shared.config);
     let negotiated = tokio::select! {
@@ -143,6 +142,11 @@ impl<'a, R: AsyncRead + Unpin> Receiver<'a, R> {
                 }
                 Ok(Received::Refused(refused)) => {
                     tracing::debug!(link = %self.shared.config.domain, why = %refused.excess, "stanza skipped");
+                    self.shared
+                        .status
+                        .lock()
+                        .reached
+                        .count(refused.excess.into());
                     self.refuse(refused.reply.as_ref());
                 }
                 Ok(Received::Other(_) | Received::Header(_)) => self.refuse(None),

@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
+use crate::config::Reached;
+
 /// Where a link stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkState {
@@ -51,6 +53,8 @@ pub struct LinkStatus {
     pub stanzas_out: u64,
     /// Stanzas received that were answered with an error or dropped, being illegal or beyond a limit.
     pub stanzas_refused: u64,
+    /// Stanzas among those that were beyond a limit, by the limit.
+    pub reached: Reached,
     /// Stanzas not taken for sending: queue full, link down, misaddressed or not writable.
     pub stanzas_dropped: u64,
     /// Stanzas that waited when the link went down.
@@ -75,6 +79,7 @@ impl StatusCell {
             stanzas_in: 0,
             stanzas_out: 0,
             stanzas_refused: 0,
+            reached: Reached::default(),
             stanzas_dropped: 0,
             stanzas_lost: 0,
             times_up: 0,

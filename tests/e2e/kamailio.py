@@ -33,7 +33,7 @@ class Kamailio:
 
     def __init__(self, folder, address, component, config="stox.cfg", port=25060, self_port=25064,
                  sip_domain="sip.example", xmpp_allow="xmpp.example", stox=True, force_active=False, extra="",
-                 memory=("-m", "64", "-M", "8"), defines=None):
+                 memory=("-m", "64", "-M", "8"), defines=None, parameters=None):
         self.folder = Path(folder)
         self.address = address
         self.port = port
@@ -85,7 +85,10 @@ class Kamailio:
             lines.append("#!define WITHOUT_STOX")
         lines.append(f'include_file "{place.ROOT}/kamailio-cfg/{config}"')
         # No look-ups outside this machine: names stand in configurations only.
-        lines += ["dns=no", "rev_dns=no", "dns_try_naptr=off", "log_stderror=yes", extra, ""]
+        lines += ["dns=no", "rev_dns=no", "dns_try_naptr=off", "log_stderror=yes"]
+        if stox:
+            lines += [f'modparam("stox", "{name}", {value})' for name, value in (parameters or {}).items()]
+        lines += [extra, ""]
         self._config.write_text("\n".join(lines))
 
     def _make_database(self):

@@ -16,9 +16,9 @@ _linphone_port = 17060
 
 
 class Scene:
-    """Everything a scenario plays with."""
+    """Everything a scenario plays with. Changes are told at once, unless `parameters` say otherwise."""
 
-    def __init__(self, name, config="stox.cfg", extra="", **kamailio):
+    def __init__(self, name, config="stox.cfg", extra="", parameters=None, **kamailio):
         self._end = contextlib.ExitStack()
         try:
             self.place = Place(name)
@@ -27,7 +27,8 @@ class Scene:
             self._end.callback(self.prosody.stop)
             self.prosody.start()
             self.kamailio = Kamailio(self.place.path("kamailio"), self.place.address(1),
-                                     self.prosody.component_parameter(), config=config, extra=extra, **kamailio)
+                                     self.prosody.component_parameter(), config=config, extra=extra,
+                                     parameters={"notify_interval": 0, **(parameters or {})}, **kamailio)
             self._end.callback(self.kamailio.stop)
             for user in ("romeo", "nurse"):
                 self.kamailio.account(user)

@@ -178,7 +178,7 @@ def away_for(scene, seconds):
 
 
 def test_many_watchers_come_at_once(stage):
-    scene = stage(defines=TRUSTING, memory=("-m", "256", "-M", "16"))
+    scene = stage(defines=TRUSTING, memory=("-m", "256", "-M", "16"), parameters={"max_domain_subscribes": 0})
     juliet = scene.xmpp("juliet")
     done, failed = sipp.run(scene.place.path("sipp"), scene.kamailio.proxy, scene.place.agent_address(), sipp.WATCHERS,
                             calls=500, rate=100)

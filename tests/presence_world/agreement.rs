@@ -7,6 +7,7 @@ use stox::store::Store;
 
 use crate::stage::{Decision, Policy, Roster, Stage};
 use crate::wire::{APPROVED, ASKS, DECLINED, LEAVES};
+use crate::world::World;
 
 /// What the people do, and what befalls the gateway.
 #[derive(Debug, Clone)]
@@ -129,8 +130,11 @@ proptest! {
     /// Whatever happens, once the link is up, everybody answers and time has passed, both sides agree: with
     /// no action of a user.
     #[test]
-    fn both_sides_agree_in_the_end(acts in proptest::collection::vec(act(), 1..40)) {
-        let mut stage = Stage::new();
+    fn both_sides_agree_in_the_end(
+        notify_interval in proptest::sample::select(&["0", "5"][..]),
+        acts in proptest::collection::vec(act(), 1..40),
+    ) {
+        let mut stage = Stage::in_world(World::with(&[("notify_interval", notify_interval)]));
         for act in &acts {
             stage.act(act);
             stage.world.check_totals();

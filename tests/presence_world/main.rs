@@ -6,6 +6,7 @@
 mod agreement;
 mod forks;
 mod hostile;
+mod limits;
 mod outage;
 mod restart;
 mod sequences;

@@ -54,9 +54,9 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn in_world(world: World) -> Self {
         Self {
-            world: World::new(),
+            world,
             decision: Decision::Unasked,
             resources: vec![],
             roster: Roster::None,

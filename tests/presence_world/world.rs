@@ -36,14 +36,21 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// One in which every change is told at once.
     pub(crate) fn new() -> Self {
+        Self::with(&[("notify_interval", "0")])
+    }
+
+    /// One with the usual limits but for those named.
+    pub(crate) fn with(parameters: &[(&str, &str)]) -> Self {
         let mut config = Config::default();
-        for (name, value) in [
+        let usual = [
             ("sip_domain", "example.net"),
             ("xmpp_allow", "example.com"),
             ("contact", "192.0.2.9:5060"),
             ("outbound_proxy", "sip:192.0.2.9:5060"),
-        ] {
+        ];
+        for (name, value) in usual.iter().chain(parameters) {
             config.set(name, value).unwrap();
         }
         let config = Arc::new(config);

@@ -12,7 +12,10 @@ mod write;
 
 pub use characters::is_xml_char;
 pub use document::{Basic, Contact, Document, Note, Priority, Tuple};
-pub use read::{MAX_BYTES, MAX_NOTES, MAX_TUPLES, PidfError};
+pub use read::{Excess, Limits, PidfError};
+
+/// The most resources of one contact that a document of ours shows.
+pub const MAX_SHOWN: usize = 16;
 
 /// The media type (RFC 3863 §5).
 pub const MIME: &str = "application/pidf+xml";

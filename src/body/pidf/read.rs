@@ -5,25 +5,49 @@ use std::str;
 
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
-use quick_xml::name::{Namespace, ResolveResult};
+use quick_xml::name::{Namespace, NamespaceError, ResolveResult};
 use quick_xml::{NsReader, XmlVersion};
 use xmpp_parsers::ns::JABBER_CLIENT;
 use xmpp_parsers::presence::Show;
 use xso::FromXmlText;
 
+use crate::body::{Misshapen, Shape};
+
 use super::{Basic, Contact, Document, Note, Priority, Tuple, is_xml_char};
 
-/// The largest document read, in bytes.
-pub const MAX_BYTES: usize = 32 * 1024;
-/// The most tuples read.
-pub const MAX_TUPLES: usize = 16;
-/// The most notes read per tuple, and for the document.
-pub const MAX_NOTES: usize = 16;
+/// How large a document may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes.
+    pub bytes: usize,
+    /// Tuples.
+    pub tuples: usize,
+    /// Notes of one tuple, and of the document.
+    pub notes: usize,
+}
 
-/// The deepest nesting read. Extensions need it, not PIDF itself.
-const MAX_DEPTH: usize = 64;
-/// The most attributes read per element. Each is compared with all others of its element.
-const MAX_ATTRIBUTES: usize = 64;
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: 32 * 1024,
+            tuples: 16,
+            notes: 16,
+        }
+    }
+}
+
+/// Which limit a document broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// Too many bytes.
+    Bytes,
+    /// Too many tuples.
+    Tuples,
+    /// Too many notes.
+    Notes,
+    /// XML of a shape that is not accepted.
+    Shape(Misshapen),
+}
 
 pub(super) const PIDF: &str = "urn:ietf:params:xml:ns:pidf";
 const XML: &str = "http://www.w3.org/XML/1998/namespace";
@@ -31,10 +55,9 @@ const XML: &str = "http://www.w3.org/XML/1998/namespace";
 /// Why a body is not a presence document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PidfError {
-    /// Larger than [`MAX_BYTES`], more than [`MAX_TUPLES`] or [`MAX_NOTES`], nested too deeply, or too
-    /// many attributes in one element.
+    /// Beyond a limit.
     #[error("the presence document is too large")]
-    TooLarge,
+    TooLarge(Excess),
     /// Not well-formed, or XML that no presence document needs (DTD, PI, entity).
     #[error("the body is not acceptable XML")]
     Xml,
@@ -50,25 +73,30 @@ impl Document {
     /// same id, which RFC 3863 §4.1.2 forbids: an id names one tuple, and a later one replaces an earlier.
     /// A note without `xml:lang` takes that of its tuple or of the document.
     pub fn parse(bytes: &[u8]) -> Result<Self, PidfError> {
-        if bytes.len() > MAX_BYTES {
-            return Err(PidfError::TooLarge);
+        Self::parse_within(bytes, Limits::default(), Shape::default())
+    }
+
+    /// As [`Self::parse`], with other limits than the usual ones.
+    pub fn parse_within(bytes: &[u8], limits: Limits, shape: Shape) -> Result<Self, PidfError> {
+        if bytes.len() > limits.bytes {
+            return Err(PidfError::TooLarge(Excess::Bytes));
         }
         let text = str::from_utf8(bytes).map_err(|_| PidfError::Xml)?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         if !text.chars().all(is_xml_char) {
             return Err(PidfError::Xml);
         }
-        read(text)
+        read(text, limits, shape)
     }
 }
 
-fn read(text: &str) -> Result<Document, PidfError> {
+fn read(text: &str, limits: Limits, shape: Shape) -> Result<Document, PidfError> {
     let mut reader = NsReader::from_str(text);
     reader.config_mut().check_comments = true;
-    let mut builder = Builder::default();
+    let mut builder = Builder::new(limits, shape);
     let mut first = true;
     loop {
-        let event = reader.read_event().map_err(|_| PidfError::Xml)?;
+        let event = reader.read_event().map_err(unreadable)?;
         match event {
             Event::Start(start) => builder.open(&reader, &start)?,
             Event::Empty(start) => {
@@ -95,6 +123,15 @@ fn read(text: &str) -> Result<Document, PidfError> {
             | Event::DocType(_) => return Err(PidfError::Xml),
         }
         first = false;
+    }
+}
+
+/// The reader has a limit of its own for the namespaces in scope.
+fn unreadable(error: quick_xml::Error) -> PidfError {
+    if let quick_xml::Error::Namespace(NamespaceError::TooManyBindings(_)) = error {
+        misshapen(Misshapen::Namespaces)
+    } else {
+        PidfError::Xml
     }
 }
 
@@ -133,13 +170,25 @@ struct Attributes {
 }
 
 impl Attributes {
-    fn read(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<Self, PidfError> {
+    fn read(
+        reader: &NsReader<&[u8]>,
+        start: &BytesStart<'_>,
+        shape: Shape,
+    ) -> Result<Self, PidfError> {
         let mut known = Self::default();
+        let mut namespaces = 0;
         for (count, attribute) in start.attributes().enumerate() {
-            if count == MAX_ATTRIBUTES {
-                return Err(PidfError::TooLarge);
+            if count == shape.attributes {
+                return Err(misshapen(Misshapen::Attributes));
             }
             let attribute = attribute.map_err(|_| PidfError::Xml)?;
+            if attribute.key.as_ref().len() > shape.name {
+                return Err(misshapen(Misshapen::Name));
+            }
+            namespaces += usize::from(attribute.key.as_namespace_binding().is_some());
+            if namespaces > shape.namespaces {
+                return Err(misshapen(Misshapen::Namespaces));
+            }
             let value = attribute
                 .normalized_value(XmlVersion::Implicit1_0)
                 .map_err(|_| PidfError::Xml)?
@@ -163,6 +212,10 @@ impl Attributes {
         }
         Ok(known)
     }
+}
+
+fn misshapen(misshapen: Misshapen) -> PidfError {
+    PidfError::TooLarge(Excess::Shape(misshapen))
 }
 
 /// An element that is open.
@@ -205,8 +258,9 @@ impl Place {
 }
 
 /// A document that grows with each event.
-#[derive(Default)]
 struct Builder {
+    limits: Limits,
+    shape: Shape,
     open: Vec<Open>,
     document: Option<Document>,
     tuple: Option<Tuple>,
@@ -215,6 +269,17 @@ struct Builder {
 }
 
 impl Builder {
+    fn new(limits: Limits, shape: Shape) -> Self {
+        Self {
+            limits,
+            shape,
+            open: Vec::new(),
+            document: None,
+            tuple: None,
+            text: String::new(),
+        }
+    }
+
     fn inside(&self) -> bool {
         !self.open.is_empty()
     }
@@ -226,10 +291,13 @@ impl Builder {
             ResolveResult::Unbound => "",
             ResolveResult::Unknown(_) => return Err(PidfError::Xml),
         };
-        if self.open.len() == MAX_DEPTH {
-            return Err(PidfError::TooLarge);
+        if self.open.len() == self.shape.depth {
+            return Err(misshapen(Misshapen::Depth));
         }
-        let attributes = Attributes::read(reader, start)?;
+        if start.name().as_ref().len() > self.shape.name {
+            return Err(misshapen(Misshapen::Name));
+        }
+        let attributes = Attributes::read(reader, start, self.shape)?;
         let place = match self.open.last() {
             Some(parent) => Place::of(parent.place, namespace, name.as_ref(), &attributes),
             None if self.document.is_some() => return Err(PidfError::Xml),
@@ -289,7 +357,7 @@ impl Builder {
         match (closed.place, &mut self.tuple) {
             (Place::Tuple, tuple) => {
                 if let Some(tuple) = tuple.take() {
-                    add_tuple(&mut document.tuples, tuple)?;
+                    add_tuple(&mut document.tuples, tuple, self.limits.tuples)?;
                 }
             }
             (Place::Basic, Some(tuple)) => match text {
@@ -313,8 +381,8 @@ impl Builder {
                 let notes = tuple
                     .as_mut()
                     .map_or(&mut document.notes, |tuple| &mut tuple.notes);
-                if notes.len() == MAX_NOTES {
-                    return Err(PidfError::TooLarge);
+                if notes.len() == self.limits.notes {
+                    return Err(PidfError::TooLarge(Excess::Notes));
                 }
                 notes.push(Note {
                     lang: closed.lang,
@@ -335,13 +403,13 @@ impl Builder {
     }
 }
 
-fn add_tuple(tuples: &mut Vec<Tuple>, tuple: Tuple) -> Result<(), PidfError> {
+fn add_tuple(tuples: &mut Vec<Tuple>, tuple: Tuple, limit: usize) -> Result<(), PidfError> {
     if let Some(earlier) = tuples.iter_mut().find(|earlier| earlier.id == tuple.id) {
         *earlier = tuple;
         return Ok(());
     }
-    if tuples.len() == MAX_TUPLES {
-        return Err(PidfError::TooLarge);
+    if tuples.len() == limit {
+        return Err(PidfError::TooLarge(Excess::Tuples));
     }
     tuples.push(tuple);
     Ok(())
@@ -522,34 +590,80 @@ mod tests {
         assert_eq!(Document::parse(&utf16), Err(PidfError::Xml));
     }
 
+    /// Taken at the limit, refused one above it and far above it.
     #[test]
-    fn sizes_are_bounded() {
+    fn each_limit_takes_n_and_refuses_more() {
+        let (limits, shape) = (Limits::default(), Shape::default());
         let tuples = |n| {
             (0..n)
                 .map(|i| format!("<tuple id='t{i}'/>"))
                 .collect::<String>()
         };
         let notes = |n| "<note/>".repeat(n);
-        let nested = |n| format!("{}{}", "<x>".repeat(n), "</x>".repeat(n));
-        let attributes = |n| {
-            let attributes: String = (0..n).map(|i| format!(" a{i}=''")).collect();
-            format!("<x{attributes}/>")
+        let own_notes = |n| format!("<tuple id='t'>{}</tuple>", "<note/>".repeat(n));
+        let nested = |n| format!("{}{}", "<x>".repeat(n - 1), "</x>".repeat(n - 1));
+        let written = |write: fn(usize) -> String, n| {
+            format!("<x{}/>", (0..n).map(write).collect::<String>())
         };
-        let padding = |n: usize| " ".repeat(n - with_padding_overhead());
-        for (fits, too_much) in [
-            (tuples(MAX_TUPLES), tuples(MAX_TUPLES + 1)),
-            (notes(MAX_NOTES), notes(MAX_NOTES + 1)),
-            (nested(MAX_DEPTH - 1), nested(MAX_DEPTH)),
-            (attributes(MAX_ATTRIBUTES), attributes(MAX_ATTRIBUTES + 1)),
-            (padding(MAX_BYTES), padding(MAX_BYTES + 1)),
-        ] {
-            assert!(with_content(&fits).is_ok());
-            assert_eq!(with_content(&too_much), Err(PidfError::TooLarge));
+        let attributes = |n| written(|i| format!(" a{i}=''"), n);
+        let namespaces = |n| written(|i| format!(" xmlns:a{i}='u'"), n);
+        let element = |n| format!("<{}/>", "x".repeat(n));
+        let prefixed = |n| format!("<p:{} xmlns:p='u'/>", "x".repeat(n - 2));
+        let attribute = |n| format!("<x {}=''/>", "x".repeat(n));
+        let overhead = format!("<presence xmlns='{PIDF}' entity='pres:a@b'></presence>").len();
+        let padding = |n: usize| " ".repeat(n - overhead);
+        let shaped = Excess::Shape;
+        type Case<'a> = (&'a dyn Fn(usize) -> String, usize, Excess);
+        let cases: [Case<'_>; 10] = [
+            (&padding, limits.bytes, Excess::Bytes),
+            (&tuples, limits.tuples, Excess::Tuples),
+            (&notes, limits.notes, Excess::Notes),
+            (&own_notes, limits.notes, Excess::Notes),
+            (&nested, shape.depth, shaped(Misshapen::Depth)),
+            (&attributes, shape.attributes, shaped(Misshapen::Attributes)),
+            (&namespaces, shape.namespaces, shaped(Misshapen::Namespaces)),
+            (&element, shape.name, shaped(Misshapen::Name)),
+            (&prefixed, shape.name, shaped(Misshapen::Name)),
+            (&attribute, shape.name, shaped(Misshapen::Name)),
+        ];
+        for (content, limit, excess) in cases {
+            assert!(with_content(&content(limit)).is_ok(), "{excess:?}");
+            for above in [limit + 1, 10 * limit] {
+                let refused = with_content(&content(above));
+                assert_eq!(refused, Err(PidfError::TooLarge(excess)), "{above}");
+            }
         }
     }
 
-    fn with_padding_overhead() -> usize {
-        format!("<presence xmlns='{PIDF}' entity='pres:a@b'></presence>").len()
+    #[test]
+    fn other_limits_than_the_usual_ones_count() {
+        let text = format!("<presence xmlns='{PIDF}'><tuple id='a'/><note/></presence>");
+        let parse = |limits| Document::parse_within(text.as_bytes(), limits, Shape::default());
+        let limits = Limits {
+            bytes: text.len(),
+            tuples: 1,
+            notes: 1,
+        };
+        assert!(parse(limits).is_ok());
+        for (less, excess) in [
+            (
+                Limits {
+                    bytes: text.len() - 1,
+                    ..limits
+                },
+                Excess::Bytes,
+            ),
+            (
+                Limits {
+                    tuples: 0,
+                    ..limits
+                },
+                Excess::Tuples,
+            ),
+            (Limits { notes: 0, ..limits }, Excess::Notes),
+        ] {
+            assert_eq!(parse(less), Err(PidfError::TooLarge(excess)));
+        }
     }
 
     proptest! {

@@ -3,102 +3,119 @@
 
 use crate::address::{Aor, BareJid, Pair, Scheme, SipUri};
 use crate::body::pidf;
+use crate::config::Limit;
 use crate::record::{DialogRecord, Direction, Moment};
 use crate::sip::Request;
 
 use super::super::SipRequest;
 use super::super::desk::{Desk, Refusal};
 use super::super::dialog::adjacent_flow;
-use super::SipWatchers;
+use super::super::quota::Overdrawn;
 
 /// What applies when a SUBSCRIBE names no duration (RFC 3856 §6.4).
 const DEFAULT_EXPIRES: u32 = 3600;
 
-/// Retry-After of a gateway that keeps as many dialogs as it may, in seconds.
-const FULL_RETRY_AFTER: u32 = 60;
+/// The least Retry-After where it is not known when there will be room again, in seconds.
+const FULL_RETRY_AFTER: u64 = 60;
 
-impl SipWatchers {
-    /// The dialog that a SUBSCRIBE makes, and the seconds it is granted.
-    pub(super) fn accept(
-        &self,
-        desk: &mut Desk,
-        now: Moment,
-        r: &SipRequest,
-    ) -> Result<(DialogRecord, u32), Refusal> {
-        let request = &r.request;
-        let (from, to, cseq) = match (request.from(), request.to(), request.cseq()) {
-            (Ok(from), Ok(to), Ok(cseq)) => (from, to, cseq),
-            (Err(_), _, _) => return Err(Refusal::because(400, "Bad From")),
-            (_, Err(_), _) => return Err(Refusal::because(400, "Bad To")),
-            (_, _, Err(_)) => return Err(Refusal::because(400, "Bad CSeq")),
-        };
-        let call_id = request
-            .call_id()
-            .map_err(|_| Refusal::because(400, "Bad Call-ID"))?;
-        let remote_tag = from
-            .tag()
-            .ok_or_else(|| Refusal::because(400, "Missing From tag"))?;
-        if !r.authenticated {
-            return Err(Refusal::new(403));
-        }
-        let sip = Aor::from_uri(&from.uri).map_err(|_| Refusal::new(403))?;
-        if !desk.config.is_sip_domain(sip.host()) {
-            return Err(Refusal::new(403));
-        }
-        let sip = canonical(desk, &sip)?;
-        let event = check_event(request)?;
-        let contact = request
-            .headers
-            .contact()
-            .ok()
-            .flatten()
-            .ok_or_else(|| Refusal::because(400, "Missing Contact"))?;
-        check_accept(request)?;
-        let expires = granted_expires(desk, request)?;
-        let xmpp = self.contact_of(desk, request, &to.uri)?;
-        if self.len() >= usize::try_from(desk.config.max_dialogs).unwrap_or(usize::MAX) {
-            return Err(Refusal::new(503).with("Retry-After", FULL_RETRY_AFTER.to_string()));
-        }
-        let record = DialogRecord {
-            id: desk.identity.dialog(),
-            pair: Pair { sip, xmpp },
-            direction: Direction::ToXmpp,
-            call_id: call_id.to_owned(),
-            local_tag: desk.identity.tag(),
-            remote_tag: Some(remote_tag.to_owned()),
-            event_id: event,
-            local_uri: to.uri_text.clone(),
-            remote_uri: from.uri_text.clone(),
-            remote_target: contact.uri_text.clone(),
-            route_set: request.headers.record_route(),
-            flow: adjacent_flow(request, &r.flow),
-            cseq_reserved: 0,
-            remote_cseq: cseq.number,
-            expires_at: now.plus_secs(u64::from(expires)),
-            active: false,
-            shown: Vec::new(),
-        };
-        Ok((record, expires))
+/// Over so many seconds more the refused are spread, so that they do not come back all at once.
+const RETRY_SPREAD: u64 = 30;
+
+/// The dialog that a SUBSCRIBE makes, and the seconds it is granted.
+pub(super) fn accept(
+    desk: &mut Desk,
+    now: Moment,
+    r: &SipRequest,
+) -> Result<(DialogRecord, u32), Refusal> {
+    let request = &r.request;
+    let (from, to, cseq) = match (request.from(), request.to(), request.cseq()) {
+        (Ok(from), Ok(to), Ok(cseq)) => (from, to, cseq),
+        (Err(_), _, _) => return Err(Refusal::because(400, "Bad From")),
+        (_, Err(_), _) => return Err(Refusal::because(400, "Bad To")),
+        (_, _, Err(_)) => return Err(Refusal::because(400, "Bad CSeq")),
+    };
+    let call_id = request
+        .call_id()
+        .map_err(|_| Refusal::because(400, "Bad Call-ID"))?;
+    let remote_tag = from
+        .tag()
+        .ok_or_else(|| Refusal::because(400, "Missing From tag"))?;
+    if !r.authenticated {
+        return Err(Refusal::new(403));
     }
+    let sip = Aor::from_uri(&from.uri).map_err(|_| Refusal::new(403))?;
+    if !desk.config.is_sip_domain(sip.host()) {
+        return Err(Refusal::new(403));
+    }
+    let sip = canonical(desk, &sip)?;
+    let event = check_event(request)?;
+    let contact = request
+        .headers
+        .contact()
+        .ok()
+        .flatten()
+        .ok_or_else(|| Refusal::because(400, "Missing Contact"))?;
+    check_accept(request)?;
+    let expires = granted_expires(desk, request)?;
+    let xmpp = contact_of(desk, request, &to.uri)?;
+    let pair = Pair { sip, xmpp };
+    desk.draw(now, Direction::ToXmpp, &pair)
+        .map_err(|overdrawn| refusal(desk, overdrawn))?;
+    let record = DialogRecord {
+        id: desk.identity.dialog(),
+        pair,
+        direction: Direction::ToXmpp,
+        call_id: call_id.to_owned(),
+        local_tag: desk.identity.tag(),
+        remote_tag: Some(remote_tag.to_owned()),
+        event_id: event,
+        local_uri: to.uri_text.clone(),
+        remote_uri: from.uri_text.clone(),
+        remote_target: contact.uri_text.clone(),
+        route_set: request.headers.record_route(),
+        flow: adjacent_flow(request, &r.flow),
+        cseq_reserved: 0,
+        remote_cseq: cseq.number,
+        expires_at: now.plus_secs(u64::from(expires)),
+        active: false,
+        shown: Vec::new(),
+    };
+    Ok((record, expires))
+}
 
-    /// The XMPP contact that a SUBSCRIBE is addressed to.
-    fn contact_of(&self, desk: &Desk, request: &Request, to: &SipUri) -> Result<BareJid, Refusal> {
-        let uri = SipUri::parse(&request.uri).map_err(|_| Refusal::new(416))?;
-        // RFC 7247 §8: a SIPS address MUST NOT be translated to XMPP.
-        if uri.scheme == Scheme::Sips || to.scheme == Scheme::Sips {
-            return Err(Refusal::new(416));
-        }
-        let aor = Aor::from_uri(&uri).map_err(|_| Refusal::new(404))?;
-        let xmpp = desk
-            .config
-            .gwmap
-            .xmpp_user_from_sip(&aor)
-            .map_err(|_| Refusal::new(404))?;
-        if desk.config.serves_xmpp_domain(xmpp.domain().as_str()) {
-            Ok(xmpp)
-        } else {
-            Err(Refusal::new(404))
-        }
+/// What the sender of a SUBSCRIBE that is too much is told. 503 would be read as speaking of every request
+/// to this gateway (RFC 7247 §7.1 note 5), so it is kept for a gateway that has no room for anybody; 500 is
+/// what the table has for `resource-constraint`.
+fn refusal(desk: &mut Desk, overdrawn: Overdrawn) -> Refusal {
+    let refusal = if overdrawn.limit == Limit::Dialogs {
+        Refusal::new(503)
+    } else {
+        Refusal::because(500, "Too Many Subscriptions")
+    };
+    let least = overdrawn
+        .wait_ms
+        .map_or(FULL_RETRY_AFTER, |wait| wait.div_ceil(1000));
+    let seconds = desk.identity.between(least, least + RETRY_SPREAD);
+    refusal.with("Retry-After", seconds.to_string())
+}
+
+/// The XMPP contact that a SUBSCRIBE is addressed to.
+fn contact_of(desk: &Desk, request: &Request, to: &SipUri) -> Result<BareJid, Refusal> {
+    let uri = SipUri::parse(&request.uri).map_err(|_| Refusal::new(416))?;
+    // RFC 7247 §8: a SIPS address MUST NOT be translated to XMPP.
+    if uri.scheme == Scheme::Sips || to.scheme == Scheme::Sips {
+        return Err(Refusal::new(416));
+    }
+    let aor = Aor::from_uri(&uri).map_err(|_| Refusal::new(404))?;
+    let xmpp = desk
+        .config
+        .gwmap
+        .xmpp_user_from_sip(&aor)
+        .map_err(|_| Refusal::new(404))?;
+    if desk.config.serves_xmpp_domain(xmpp.domain().as_str()) {
+        Ok(xmpp)
+    } else {
+        Err(Refusal::new(404))
     }
 }
 

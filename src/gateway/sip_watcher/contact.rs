@@ -12,7 +12,7 @@ use crate::sip::TerminationReason;
 use super::super::backoff::backoff_ms;
 use super::super::desk::Desk;
 use super::super::timers::Timer;
-use super::{LastBody, Phase, SipWatchers};
+use super::{LastBody, Owed, Phase, SipWatchers};
 
 impl SipWatchers {
     /// A presence notification. For a pair that is not authorised it is dropped (RFC 8048 §8.2).
@@ -31,7 +31,7 @@ impl SipWatchers {
             && watch.presence.update(resource, availability)
         {
             self.end_fetches(desk, now, pair);
-            self.notify_pair(desk, now, pair);
+            self.notify_pair(desk, now, pair, Owed::Change);
         }
     }
 
@@ -41,7 +41,7 @@ impl SipWatchers {
             Some(AuthorizationState::Pending | AuthorizationState::Refused) => {
                 desk.timers.stop(&Timer::AskAgain(pair.clone()));
                 self.authorize(desk, now, pair, Some(AuthorizationState::Granted));
-                self.notify_pair(desk, now, pair);
+                self.notify_pair(desk, now, pair, Owed::State);
             }
             // RFC 6121 §3.1.6: an approval that answers no request is ignored.
             Some(AuthorizationState::Granted | AuthorizationState::Cancelled) | None => {}

@@ -56,8 +56,21 @@ struct Watch {
 struct Notifier {
     dialog: Dialog,
     phase: Phase,
-    /// The state changed while a NOTIFY was under way.
-    dirty: bool,
+    /// What the watcher is to be told once nothing stands in its way.
+    owed: Owed,
+    /// When the last NOTIFY that showed presence left; long ago if none has.
+    told: Moment,
+}
+
+/// What a watcher is still to be told. A NOTIFY always carries the whole state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Owed {
+    /// Nothing.
+    Nothing,
+    /// A change of presence, no sooner than `notify_interval` after the last one (RFC 3856 §6.10).
+    Change,
+    /// What cannot wait: the answer to a SUBSCRIBE, a new state of the subscription.
+    State,
 }
 
 /// How far a notifier has come.
@@ -119,11 +132,12 @@ impl SipWatchers {
             Some(AuthorizationState::Refused | AuthorizationState::Cancelled) | None => now,
         };
         desk.timers.set(Timer::NotifierExpires(record.id), expires);
-        self.add(Dialog::restored(record), Phase::Open);
+        self.add(desk, Dialog::restored(record), Phase::Open);
     }
 
-    fn add(&mut self, dialog: Dialog, phase: Phase) {
+    fn add(&mut self, desk: &mut Desk, dialog: Dialog, phase: Phase) {
         let id = dialog.id();
+        desk.quota.opened(Direction::ToXmpp, &dialog.record.pair);
         self.calls.insert(&dialog.record);
         self.watches
             .entry(dialog.record.pair.clone())
@@ -135,7 +149,8 @@ impl SipWatchers {
             Notifier {
                 dialog,
                 phase,
-                dirty: false,
+                owed: Owed::Nothing,
+                told: Moment::default(),
             },
         );
     }
@@ -148,11 +163,14 @@ impl SipWatchers {
         for timer in [
             Timer::NotifierExpires(id),
             Timer::NotifyAgain(id),
+            Timer::NotifyPaced(id),
             Timer::FetchEnds(id),
         ] {
             desk.timers.stop(&timer);
         }
         self.calls.remove(&notifier.dialog.record);
+        desk.quota
+            .closed(Direction::ToXmpp, &notifier.dialog.record.pair);
         if let Some(change) = notifier.dialog.remove() {
             desk.change(change);
         }
@@ -235,7 +253,7 @@ impl SipWatchers {
             }
         }
         for pair in changed {
-            self.notify_pair(desk, now, &pair);
+            self.notify_pair(desk, now, &pair, Owed::Change);
         }
     }
 
@@ -245,7 +263,7 @@ impl SipWatchers {
             && desk.link_is_up(&desk.link_of(&pair.sip))
             && watch.presence.settle()
         {
-            self.notify_pair(desk, now, pair);
+            self.notify_pair(desk, now, pair, Owed::Change);
         }
     }
 

@@ -15,35 +15,39 @@ use super::super::contact_presence::{ContactPresence, offline};
 use super::super::desk::{Desk, Purpose};
 use super::super::dialog::{ends_usage, follow_flow};
 use super::super::timers::Timer;
-use super::{Ending, LastBody, Phase, SipWatchers};
+use super::{Ending, LastBody, Notifier, Owed, Phase, SipWatchers};
 
 /// Pause before a NOTIFY that was refused without Retry-After is sent again.
 const NOTIFY_AGAIN_MS: u64 = 5_000;
 
 impl SipWatchers {
     /// Tells every device of a watcher.
-    pub(super) fn notify_pair(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
+    pub(super) fn notify_pair(&mut self, desk: &mut Desk, now: Moment, pair: &Pair, what: Owed) {
         let Some(watch) = self.watches.get(pair) else {
             return;
         };
         for id in watch.dialogs.clone() {
-            self.notify(desk, now, id);
+            self.notify(desk, now, id, what);
         }
     }
 
-    /// Sends the state as it is, or after the NOTIFY under way.
-    pub(super) fn notify(&mut self, desk: &mut Desk, now: Moment, id: DialogId) {
+    /// Sends the state as it is, or after the NOTIFY under way, or when changes may be told again.
+    pub(super) fn notify(&mut self, desk: &mut Desk, now: Moment, id: DialogId, what: Owed) {
         let Some(notifier) = self.notifiers.get_mut(&id) else {
             return;
         };
         if notifier.phase == Phase::Fetch || notifier.phase == Phase::Ended {
             return;
         }
+        notifier.owed = notifier.owed.max(what);
         if notifier.dialog.in_flight.is_some() || desk.timers.is_set(&Timer::NotifyAgain(id)) {
-            notifier.dirty = true;
             return;
         }
-        notifier.dirty = false;
+        if notifier.owed == Owed::Change && notifier.waits(desk, now) {
+            return;
+        }
+        notifier.owed = Owed::Nothing;
+        desk.timers.stop(&Timer::NotifyPaced(id));
         let Some(watch) = self.watches.get(&notifier.dialog.record.pair) else {
             return;
         };
@@ -80,6 +84,7 @@ impl SipWatchers {
         send.headers
             .push(("Subscription-State".to_owned(), state.to_string()));
         if let Some(document) = document {
+            notifier.told = now;
             send.headers
                 .push(("Content-Type".to_owned(), pidf::MIME.to_owned()));
             send.body = document.into_bytes();
@@ -103,9 +108,7 @@ impl SipWatchers {
         if notifier.phase == Phase::Ended {
             self.remove(desk, id);
         } else if result.status.is_success() {
-            if notifier.dirty {
-                self.notify(desk, now, id);
-            }
+            self.notify_owed(desk, now, id);
         } else if ends_usage(result.status) {
             let pair = notifier.dialog.record.pair.clone();
             let was_watching = notifier.phase == Phase::Open;
@@ -118,15 +121,17 @@ impl SipWatchers {
                 .as_ref()
                 .and_then(|r| retry_after(&r.headers))
                 .map_or(NOTIFY_AGAIN_MS, |s| u64::from(s.0) * 1000);
-            notifier.dirty = true;
+            notifier.owed = Owed::State;
             desk.timers.set(Timer::NotifyAgain(id), now.plus_ms(wait));
         }
     }
 
-    /// The pause after a refused NOTIFY is over.
-    pub(in super::super) fn notify_again(&mut self, desk: &mut Desk, now: Moment, id: DialogId) {
-        if self.notifiers.get(&id).is_some_and(|n| n.dirty) {
-            self.notify(desk, now, id);
+    /// Nothing stands in the way of what is owed any more: the pause after a refused NOTIFY is over, or that
+    /// between two changes.
+    pub(in super::super) fn notify_owed(&mut self, desk: &mut Desk, now: Moment, id: DialogId) {
+        let owed = self.notifiers.get(&id).map(|n| n.owed);
+        if let Some(owed) = owed.filter(|owed| *owed != Owed::Nothing) {
+            self.notify(desk, now, id, owed);
         }
     }
 
@@ -154,7 +159,7 @@ impl SipWatchers {
         desk.timers.stop(&Timer::FetchEnds(id));
         desk.timers.stop(&Timer::NotifyAgain(id));
         let pair = notifier.dialog.record.pair.clone();
-        self.notify(desk, now, id);
+        self.notify(desk, now, id, Owed::State);
         let others = self.watches.get(&pair).is_some_and(|w| {
             w.dialogs.iter().any(|d| {
                 self.notifiers
@@ -173,6 +178,24 @@ impl SipWatchers {
         if authorization == Some(AuthorizationState::Granted) {
             desk.left.push(pair.clone());
         }
+    }
+}
+
+impl Notifier {
+    /// Whether a change has to wait, so that a watcher is not told of changes more often than RFC 3856 §6.10
+    /// allows; if so, its time is set.
+    fn waits(&self, desk: &mut Desk, now: Moment) -> bool {
+        let interval = u64::from(desk.config.notify_interval);
+        let due = self.told.plus_secs(interval);
+        if due <= now {
+            return false;
+        }
+        let timer = Timer::NotifyPaced(self.dialog.id());
+        desk.counters.changes_held += 1;
+        if !desk.timers.is_set(&timer) {
+            desk.timers.set(timer, due);
+        }
+        true
     }
 }
 

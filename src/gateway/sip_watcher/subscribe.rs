@@ -12,13 +12,13 @@ use super::super::SipRequest;
 use super::super::desk::{Desk, Refusal};
 use super::super::dialog::{Dialog, adjacent_flow};
 use super::super::timers::Timer;
-use super::admission::{check_accept, check_event, granted_expires};
-use super::{LastBody, Phase, SipWatchers};
+use super::admission::{accept, check_accept, check_event, granted_expires};
+use super::{LastBody, Owed, Phase, SipWatchers};
 
 impl SipWatchers {
     /// A SUBSCRIBE without To tag: starts a subscription, or asks once (Expires 0).
     pub(in super::super) fn subscribe(&mut self, desk: &mut Desk, now: Moment, r: &SipRequest) {
-        match self.accept(desk, now, r) {
+        match accept(desk, now, r) {
             Ok(accepted) => self.start(desk, now, r.slot, accepted),
             Err(refusal) => desk.refuse(r.slot, refusal),
         }
@@ -45,7 +45,7 @@ impl SipWatchers {
             desk.change(dialog.put());
         }
         answer(desk, slot, &dialog, expires);
-        self.add(dialog, Phase::Open);
+        self.add(desk, dialog, Phase::Open);
         match (authorization, expires) {
             (Some(AuthorizationState::Refused), _) => {
                 self.end(desk, now, id, TerminationReason::Rejected, LastBody::Empty);
@@ -55,13 +55,13 @@ impl SipWatchers {
             }
             (_, 0) => self.fetch(desk, now, id, &pair),
             (Some(AuthorizationState::Granted), _) => {
-                self.notify(desk, now, id);
+                self.notify(desk, now, id, Owed::State);
                 desk.presence_of_type(&pair, Type::Probe);
             }
-            (Some(AuthorizationState::Pending), _) => self.notify(desk, now, id),
+            (Some(AuthorizationState::Pending), _) => self.notify(desk, now, id, Owed::State),
             (None | Some(AuthorizationState::Cancelled), _) => {
                 self.authorize(desk, now, &pair, Some(AuthorizationState::Pending));
-                self.notify(desk, now, id);
+                self.notify(desk, now, id, Owed::State);
                 desk.presence_of_type(&pair, Type::Subscribe);
             }
         }
@@ -169,7 +169,7 @@ impl SipWatchers {
             );
             desk.change(notifier.dialog.put());
             answer(desk, r.slot, &notifier.dialog, expires);
-            self.notify(desk, now, id);
+            self.notify(desk, now, id, Owed::State);
             let unheard = self.watches.get(&pair).is_some_and(|w| {
                 w.authorization == Some(AuthorizationState::Granted) && !w.presence.is_known()
             });

@@ -104,6 +104,7 @@ impl XmppWatchers {
 
     fn add(
         &mut self,
+        desk: &mut Desk,
         dialog: Dialog,
         phase: Phase,
         document: BTreeMap<String, Availability>,
@@ -111,6 +112,7 @@ impl XmppWatchers {
         duration: u32,
     ) {
         let id = dialog.id();
+        desk.quota.opened(Direction::ToSip, &dialog.record.pair);
         self.calls.insert(&dialog.record);
         self.watchers
             .entry(dialog.record.pair.clone())
@@ -146,6 +148,7 @@ impl XmppWatchers {
             desk.change(change);
         }
         let record = &subscription.dialog.record;
+        desk.quota.closed(Direction::ToSip, &record.pair);
         self.calls.remove(record);
         if let Some(watcher) = self.watchers.get_mut(&record.pair) {
             watcher.dialogs.retain(|d| *d != id);

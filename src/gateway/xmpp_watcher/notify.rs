@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use crate::address::Pair;
-use crate::body::pidf::{self, Document};
+use crate::body::pidf::{self, Document, PidfError};
 use crate::frame::Reply;
 use crate::mapping::presence::{Availability, to_xmpp};
-use crate::record::{DialogId, DialogRecord, Moment};
+use crate::record::{DialogId, DialogRecord, Direction, Moment};
 use crate::sip::{DeltaSeconds, Request, SubscriptionState, Substate, TerminationReason};
 
 use super::super::SipRequest;
@@ -115,7 +115,7 @@ impl XmppWatchers {
         {
             return Err(Refusal::because(500, "CSeq Out of Order"));
         }
-        let document = read_document(request)?;
+        let document = read_document(desk, request)?;
         let id = match (known, young, forking) {
             (Some(id), _, _) | (None, Some(id), _) => id,
             (None, None, Some(first)) => self.fork(desk, now, first).ok_or_else(gone)?,
@@ -135,6 +135,8 @@ impl XmppWatchers {
     /// A further notifier answers the same SUBSCRIBE: a dialog of its own (RFC 6665 §4.4.1).
     fn fork(&mut self, desk: &mut Desk, now: Moment, first: DialogId) -> Option<DialogId> {
         let first = self.subscriptions.get(&first)?;
+        desk.room(Direction::ToSip, &first.dialog.record.pair)
+            .ok()?;
         let (origin, opened, duration) = (&first.dialog, first.opened, first.duration);
         let mut record = origin.record.clone();
         record.id = desk.identity.dialog();
@@ -148,7 +150,7 @@ impl XmppWatchers {
         let id = dialog.id();
         desk.change(dialog.put());
         let left = dialog.expires_in(now);
-        self.add(dialog, Phase::Open, BTreeMap::new(), opened, duration);
+        self.add(desk, dialog, Phase::Open, BTreeMap::new(), opened, duration);
         schedule(desk, now, id, left);
         Some(id)
     }
@@ -235,7 +237,7 @@ impl XmppWatchers {
                 .filter(|resource| !shown.contains(resource))
                 .cloned()
                 .collect();
-            let gone = gone.into_iter().take(pidf::MAX_TUPLES);
+            let gone = gone.into_iter().take(pidf::MAX_SHOWN);
             subscription.dialog.record.shown = shown.iter().cloned().chain(gone).collect();
             desk.change(subscription.dialog.put());
         }
@@ -294,17 +296,28 @@ fn meet(record: &mut DialogRecord, request: &Request, from_tag: &str) {
     }
 }
 
-fn read_document(request: &Request) -> Result<Option<BTreeMap<String, Availability>>, Refusal> {
+fn read_document(
+    desk: &mut Desk,
+    request: &Request,
+) -> Result<Option<BTreeMap<String, Availability>>, Refusal> {
     if request.body.is_empty() {
         return Ok(None);
     }
     if request.headers.content_type().as_deref() != Some(pidf::MIME) {
         return Err(Refusal::new(415).with("Accept", pidf::MIME));
     }
-    let document = Document::parse(&request.body)
-        .map_err(|_| Refusal::because(400, "Bad Presence Document"))?;
-    Ok(Some(to_xmpp(
-        &document,
-        request.headers.first("Content-Language"),
-    )))
+    let (limits, shape) = (desk.config.pidf, desk.config.xml);
+    match Document::parse_within(&request.body, limits, shape) {
+        Ok(document) => Ok(Some(to_xmpp(
+            &document,
+            request.headers.first("Content-Language"),
+        ))),
+        Err(PidfError::TooLarge(excess)) => {
+            desk.counters.reached.count(excess.into());
+            Err(Refusal::new(413))
+        }
+        Err(PidfError::Xml | PidfError::NotPidf) => {
+            Err(Refusal::because(400, "Bad Presence Document"))
+        }
+    }
 }

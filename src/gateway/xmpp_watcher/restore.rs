@@ -83,7 +83,14 @@ impl XmppWatchers {
             Phase::ToEnd
         };
         let duration = desk.config.expires_max;
-        self.add(Dialog::restored(record), phase, document, now, duration);
+        self.add(
+            desk,
+            Dialog::restored(record),
+            phase,
+            document,
+            now,
+            duration,
+        );
         if let Some(subscription) = self.subscriptions.get_mut(&id) {
             subscription.opened = Moment::default();
         }

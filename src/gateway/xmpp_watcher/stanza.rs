@@ -4,9 +4,10 @@
 use xmpp_parsers::presence::Type;
 
 use crate::address::{Jid, Pair};
-use crate::record::Moment;
+use crate::record::{Direction, Moment};
 
 use super::super::desk::Desk;
+use super::super::quota::Overdrawn;
 use super::super::timers::Timer;
 use super::standing::Standing;
 use super::{Phase, XmppWatchers};
@@ -15,8 +16,14 @@ use super::{Phase, XmppWatchers};
 const PROBE_REFRESH_MS: u64 = 60_000;
 
 impl XmppWatchers {
-    /// `subscribe`: idempotent in every state.
-    pub(in super::super) fn asked(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
+    /// `subscribe`: idempotent in every state. One that is too much changes nothing.
+    pub(in super::super) fn asked(
+        &mut self,
+        desk: &mut Desk,
+        now: Moment,
+        pair: &Pair,
+    ) -> Result<(), Overdrawn> {
+        let drawn = self.draw(desk, now, pair);
         match self.standing(pair) {
             Standing::Granted(_) => {
                 self.tell_subscribed(desk, pair);
@@ -24,10 +31,12 @@ impl XmppWatchers {
             }
             Standing::Pending => {}
             Standing::Stranger | Standing::Leaving | Standing::Cancelled => {
+                drawn?;
                 self.stand(desk, now, pair, Standing::Pending);
             }
         }
-        self.ensure(desk, now, pair);
+        self.ensure(desk, now, pair, drawn);
+        Ok(())
     }
 
     /// `probe`: answered from what is known, and the contact is asked afresh.
@@ -37,25 +46,48 @@ impl XmppWatchers {
         now: Moment,
         pair: &Pair,
         prober: Jid,
-    ) {
-        match self.standing(pair) {
+    ) -> Result<(), Overdrawn> {
+        let standing = self.standing(pair);
+        match standing {
             Standing::Granted(_) => self.tell_all(desk, pair, prober),
             Standing::Cancelled => {
                 self.tell_unsubscribed(desk, now, pair);
-                return;
+                return Ok(());
             }
-            Standing::Leaving => return,
+            Standing::Leaving => return Ok(()),
             // Undecided: silence. Unknown: this side may have forgotten, so the contact decides.
             Standing::Pending | Standing::Stranger => {}
         }
-        self.ensure(desk, now, pair);
+        let drawn = self.draw(desk, now, pair);
+        if standing == Standing::Stranger {
+            drawn?;
+        }
+        self.ensure(desk, now, pair, drawn);
+        Ok(())
     }
 
-    /// Makes sure that there is a subscription, and that it is fresh.
-    fn ensure(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
+    /// Takes what a new subscription costs from the watcher's share, unless there is one already.
+    fn draw(&self, desk: &mut Desk, now: Moment, pair: &Pair) -> Result<(), Overdrawn> {
+        if self.live(pair).is_empty() {
+            desk.draw(now, Direction::ToSip, pair)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Makes sure that there is a subscription, and that it is fresh. One that may not be made now is made
+    /// by back-off: what is authorised is not lost by asking too often.
+    fn ensure(&mut self, desk: &mut Desk, now: Moment, pair: &Pair, drawn: Result<(), Overdrawn>) {
+        let again = Timer::SubscribeAgain(pair.clone());
+        if drawn.is_err() {
+            if !desk.timers.is_set(&again) {
+                self.try_later(desk, now, pair, None);
+            }
+            return;
+        }
         let live = self.live(pair);
         if live.is_empty() {
-            desk.timers.stop(&Timer::SubscribeAgain(pair.clone()));
+            desk.timers.stop(&again);
             self.open(desk, now, pair);
         }
         for id in live {

@@ -32,7 +32,7 @@ impl XmppWatchers {
             self.cancelled(desk, now, pair);
             return;
         };
-        if self.len() >= usize::try_from(desk.config.max_dialogs).unwrap_or(usize::MAX) {
+        if desk.room(Direction::ToSip, pair).is_err() {
             self.try_later(desk, now, pair, None);
             return;
         }
@@ -58,7 +58,7 @@ impl XmppWatchers {
         let mut dialog = Dialog::new(record);
         let id = dialog.id();
         desk.change(dialog.put());
-        self.add(dialog, Phase::Trying, BTreeMap::new(), now, expires);
+        self.add(desk, dialog, Phase::Trying, BTreeMap::new(), now, expires);
         desk.timers
             .set(Timer::FirstNotify(id), now.plus_ms(FIRST_NOTIFY_MS));
         self.send(desk, now, id, expires);

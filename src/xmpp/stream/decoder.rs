@@ -5,6 +5,8 @@ use minidom::Element;
 use rxml::error::EndOrError;
 use rxml::parser::{Options, Parse, RawEvent, RawParser, RawQName, WithOptions};
 
+use crate::body::Misshapen;
+
 use super::scope::Scopes;
 use super::{Condition, Excess, Header, Limits, NS_STREAMS, Refused, StreamError};
 
@@ -69,7 +71,33 @@ struct Head {
     name: RawQName,
     attributes: Vec<(RawQName, String)>,
     count: usize,
+    namespaces: usize,
     excess: Option<Excess>,
+}
+
+impl Head {
+    fn new(name: RawQName) -> Self {
+        Self {
+            name,
+            attributes: Vec::new(),
+            count: 0,
+            namespaces: 0,
+            excess: None,
+        }
+    }
+
+    fn exceeds(&mut self, misshapen: Misshapen) {
+        self.excess.get_or_insert(Excess::Shape(misshapen));
+    }
+}
+
+/// Bytes of a name as written.
+fn length((prefix, local): &RawQName) -> usize {
+    prefix.as_ref().map_or(0, |prefix| prefix.len() + 1) + local.len()
+}
+
+fn declares_namespace((prefix, local): &RawQName) -> bool {
+    prefix.as_ref().unwrap_or(local).as_str() == "xmlns"
 }
 
 impl Decoder {
@@ -166,8 +194,7 @@ impl Decoder {
     }
 
     fn open_head(&mut self, name: RawQName) -> Result<(), StreamError> {
-        let prefix = name.0.as_ref().map_or(0, |prefix| prefix.len());
-        let cost = OPEN_COST + prefix + name.1.len();
+        let cost = OPEN_COST + length(&name);
         self.open.push(cost);
         self.open_cost += cost;
         if self.open_cost > MAX_OPEN {
@@ -177,12 +204,15 @@ impl Decoder {
             ));
         }
         if self.skipping.is_none() {
-            self.head = Some(Head {
-                name,
-                attributes: Vec::new(),
-                count: 0,
-                excess: (self.open.len() - 1 > self.limits.depth).then_some(Excess::Depth),
-            });
+            let long = length(&name) > self.limits.shape.name;
+            let mut head = Head::new(name);
+            if self.open.len() - 1 > self.limits.shape.depth {
+                head.exceeds(Misshapen::Depth);
+            }
+            if long {
+                head.exceeds(Misshapen::Name);
+            }
+            self.head = Some(head);
         }
         Ok(())
     }
@@ -192,9 +222,17 @@ impl Decoder {
         let Some(head) = &mut self.head else {
             return;
         };
+        let shape = self.limits.shape;
         head.count += 1;
-        if head.count > self.limits.attributes {
-            head.excess.get_or_insert(Excess::Attributes);
+        head.namespaces += usize::from(declares_namespace(&name));
+        if head.count > shape.attributes {
+            head.exceeds(Misshapen::Attributes);
+        }
+        if head.namespaces > shape.namespaces {
+            head.exceeds(Misshapen::Namespaces);
+        }
+        if length(&name) > shape.name {
+            head.exceeds(Misshapen::Name);
         }
         let wanted = head.excess.is_none()
             || (top_level
@@ -342,6 +380,7 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::body::Shape;
     use proptest::prelude::*;
 
     const CONTENT: &str = "jabber:component:accept";
@@ -349,8 +388,12 @@ mod tests {
         xmlns:stream='http://etherx.jabber.org/streams' id='i' from='a.example'>";
     const LIMITS: Limits = Limits {
         stanza: 200,
-        depth: 4,
-        attributes: 5,
+        shape: Shape {
+            depth: 4,
+            attributes: 5,
+            namespaces: 2,
+            name: 30,
+        },
         untrusted: 400,
     };
 
@@ -399,7 +442,7 @@ mod tests {
             </stream:stream>";
         let whole = read(body);
         assert_eq!(whole.len(), 7, "{whole:?}");
-        assert_eq!(excess(&whole[3]), Some(Excess::Depth));
+        assert_eq!(excess(&whole[3]), Some(Excess::Shape(Misshapen::Depth)));
         assert_eq!(whole[4], content("<iq xmlns='jabber:client'/>"));
         let conflict = StreamError::new(Condition::Conflict, "");
         assert_eq!(whole[5], Received::Error(conflict));
@@ -429,35 +472,67 @@ mod tests {
     }
 
     #[test]
-    fn each_limit_takes_n_and_refuses_one_more() {
+    fn each_limit_takes_n_and_refuses_more() {
+        let shape = LIMITS.shape;
         let sized = |n: usize| format!("<iq>{}</iq>", "b".repeat(n - 9));
         let deep = |n: usize| format!("{}{}", "<iq>".repeat(n), "</iq>".repeat(n));
         let wide = |n: usize| {
             let attributes: String = (0..n).map(|n| format!(" a{n}=''")).collect();
             format!("<iq{attributes}/>")
         };
-        let cases = [
-            (sized(200), sized(201), Excess::Size),
-            (deep(4), deep(5), Excess::Depth),
-            (wide(5), wide(6), Excess::Attributes),
+        let inside = |n: usize| format!("<iq><a>{}</a></iq>", wide(n));
+        let declaring = |n: usize| {
+            let namespaces: String = (0..n).map(|n| format!(" xmlns:a{n}='u'")).collect();
+            format!("<iq{namespaces}/>")
+        };
+        let with_default = |n: usize| {
+            let prefixes: String = (1..n).map(|n| format!(" xmlns:a{n}='u'")).collect();
+            format!("<iq><a xmlns='u'{prefixes}/></iq>")
+        };
+        let named = |n: usize| format!("<iq><{}/></iq>", "a".repeat(n));
+        let prefixed = |n: usize| format!("<iq><p:{} xmlns:p='u'/></iq>", "a".repeat(n - 2));
+        let attribute = |n: usize| format!("<iq {}=''/>", "a".repeat(n));
+        let shaped = Excess::Shape;
+        type Case<'a> = (&'a dyn Fn(usize) -> String, usize, Excess);
+        let cases: [Case<'_>; 9] = [
+            (&sized, LIMITS.stanza, Excess::Size),
+            (&deep, shape.depth, shaped(Misshapen::Depth)),
+            (&wide, shape.attributes, shaped(Misshapen::Attributes)),
+            (&inside, shape.attributes, shaped(Misshapen::Attributes)),
+            (&declaring, shape.namespaces, shaped(Misshapen::Namespaces)),
             (
-                format!("<iq><a>{}</a></iq>", wide(5)),
-                format!("<iq><a>{}</a></iq>", wide(6)),
-                Excess::Attributes,
+                &with_default,
+                shape.namespaces,
+                shaped(Misshapen::Namespaces),
             ),
+            (&named, shape.name, shaped(Misshapen::Name)),
+            (&prefixed, shape.name, shaped(Misshapen::Name)),
+            (&attribute, shape.name, shaped(Misshapen::Name)),
         ];
-        for (legal, illegal, why) in cases {
-            for step in [1, 7, usize::MAX] {
-                let all = read_by(step, format!("{legal}{illegal}{legal}").as_bytes()).unwrap();
-                let outcomes: Vec<_> = all.iter().map(excess).collect();
-                assert_eq!(outcomes, [None, Some(why), None], "{illegal}");
+        for (stanza, limit, why) in cases {
+            // What is far too much of anything may be seen to be too large first.
+            for (above, also) in [(limit + 1, why), (10 * limit, Excess::Size)] {
+                let (legal, illegal) = (stanza(limit), stanza(above));
+                for step in [1, 7, usize::MAX] {
+                    let all = read_by(step, format!("{legal}{illegal}{legal}").as_bytes()).unwrap();
+                    let outcomes: Vec<_> = all.iter().map(excess).collect();
+                    let expected = [why, also].map(|why| [None, Some(why), None]);
+                    assert!(
+                        expected.iter().any(|e| e[..] == outcomes[..]),
+                        "{illegal} by {step}: {outcomes:?}"
+                    );
+                }
             }
         }
     }
 
     #[test]
     fn nothing_but_the_handshake_may_come_untrusted() {
-        for (length, legal) in [(LIMITS.untrusted, true), (LIMITS.untrusted + 1, false)] {
+        for (length, legal) in [
+            (LIMITS.untrusted, true),
+            (LIMITS.untrusted + 1, false),
+            (LIMITS.untrusted * 10, false),
+        ] {
             let mut decoder = Decoder::new(CONTENT, LIMITS);
             let text = format!("{HEAD}{}", " ".repeat(length - HEAD.len()));
             let mut input = text.as_bytes();
@@ -479,6 +554,8 @@ mod tests {
             format!("<message a='{large}' {addressed}/>"),
             format!("<message a='' b='' c='' d='' e='' f='' {addressed}/>"),
             format!("<message {addressed}><a><a><a><a/></a></a></a></message>"),
+            format!("<message {addressed}><a xmlns='1' xmlns:b='2' xmlns:c='3'/></message>"),
+            format!("<message {addressed}><a {}=''/></message>", "b".repeat(31)),
         ] {
             let all = read(&stanza);
             let [Received::Refused(refused)] = &all[..] else {
@@ -594,7 +671,7 @@ mod tests {
                         depth += 1;
                         level = level.into_iter().flat_map(Element::children).collect();
                     }
-                    prop_assert!(depth <= LIMITS.depth);
+                    prop_assert!(depth <= LIMITS.shape.depth);
                 }
             }
         }

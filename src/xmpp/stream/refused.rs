@@ -10,6 +10,9 @@ use rxml::xml_ncname;
 use xmpp_parsers::ns::JABBER_CLIENT;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
+use crate::body::Misshapen;
+use crate::config::Limit;
+
 /// Longest `id` that is given back, in bytes: as long as an address may be (RFC 7622 §3.1).
 const MAX_ID: usize = 3071;
 
@@ -18,18 +21,27 @@ const MAX_ID: usize = 3071;
 pub enum Excess {
     /// Too many bytes.
     Size,
-    /// Too many levels.
-    Depth,
-    /// Too many attributes in one element.
-    Attributes,
+    /// XML of a shape that is not accepted.
+    Shape(Misshapen),
+}
+
+impl From<Excess> for Limit {
+    fn from(excess: Excess) -> Self {
+        match excess {
+            Excess::Size => Self::Stanza,
+            Excess::Shape(misshapen) => misshapen.into(),
+        }
+    }
 }
 
 impl fmt::Display for Excess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Size => "the stanza is too large",
-            Self::Depth => "the stanza is nested too deeply",
-            Self::Attributes => "an element has too many attributes",
+            Self::Shape(Misshapen::Depth) => "the stanza is nested too deeply",
+            Self::Shape(Misshapen::Attributes) => "an element has too many attributes",
+            Self::Shape(Misshapen::Namespaces) => "an element declares too many namespaces",
+            Self::Shape(Misshapen::Name) => "an element or attribute has too long a name",
         })
     }
 }
