@@ -14,11 +14,13 @@ mod input;
 mod iq;
 mod ledger;
 mod output;
+mod resources;
 mod sip_watcher;
 mod stanza;
 mod state;
 mod timers;
 mod view;
+mod walks;
 mod xmpp_watcher;
 
 pub use input::{Input, RequestResult, SipRequest};

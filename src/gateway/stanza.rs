@@ -68,10 +68,7 @@ impl Gateway {
             }
             (None, _) | (_, false) => return,
         };
-        let pair = Pair {
-            sip,
-            xmpp: from.to_bare(),
-        };
+        let pair = Pair::new(sip, from.to_bare());
         let desk = &mut self.desk;
         match presence.type_ {
             Type::None | Type::Unavailable => {

@@ -61,7 +61,7 @@ impl SipWatchers {
         }
         let record = DialogRecord {
             id: desk.identity.dialog(),
-            pair: Pair { sip, xmpp },
+            pair: Pair::new(sip, xmpp),
             direction: Direction::ToXmpp,
             call_id: call_id.to_owned(),
             local_tag: desk.identity.tag(),
