@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A SIP user's canonical address, the address-of-record without scheme or parameters.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,11 +16,11 @@ use super::{BareJid, Scheme, SipUri};
 ///
 /// `sip:`, `pres:` and `im:` URIs of one user are one `Aor`; port and parameters are not part of it.
 /// Prints as a legal SIP URI (`sip:o'malley@sip.example`), escapes applied.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Aor {
-    user: String,
-    host: String,
-}
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Aor(
+    // There is one for every pair of users: one text takes less memory than two. No host has an `@` in it.
+    Box<str>,
+);
 
 /// Why a text or URI is not the address of a SIP user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,10 +49,7 @@ impl Aor {
             return Err(AorError::BadUser);
         }
         let host = canonical_host(host).ok_or(AorError::BadHost)?;
-        Ok(Self {
-            user: user.to_owned(),
-            host,
-        })
+        Ok(Self(format!("{user}@{host}").into_boxed_str()))
     }
 
     /// The address-of-record a URI names. `sips:` is refused by callers, not here.
@@ -69,12 +69,16 @@ impl Aor {
 
     /// The user part, unescaped.
     pub fn user(&self) -> &str {
-        &self.user
+        self.parts().0
     }
 
     /// The host, in lower case.
     pub fn host(&self) -> &str {
-        &self.host
+        self.parts().1
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.0.rsplit_once('@').unwrap_or_default()
     }
 
     /// The `pres:` URI of this user, as PIDF's `entity` wants it (RFC 3863 §4.1.1).
@@ -83,11 +87,24 @@ impl Aor {
     }
 }
 
+impl Ord for Aor {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
+
+impl PartialOrd for Aor {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl fmt::Display for Aor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("sip:")?;
-        write_encoded(f, &self.user, is_user_byte)?;
-        write!(f, "@{}", self.host)
+        let (user, host) = self.parts();
+        write_encoded(f, user, is_user_byte)?;
+        write!(f, "@{host}")
     }
 }
 
@@ -97,14 +114,47 @@ struct PresUri<'a>(&'a Aor);
 impl fmt::Display for PresUri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("pres:")?;
-        write_encoded(f, &self.0.user, is_pres_byte)?;
-        write!(f, "@{}", self.0.host)
+        let (user, host) = self.0.parts();
+        write_encoded(f, user, is_pres_byte)?;
+        write!(f, "@{host}")
     }
 }
 
-/// The two users of every relation the gateway keeps: one SIP, one XMPP.
+/// The two users of every relation the gateway keeps: one SIP, one XMPP. A clone takes no memory of its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Pair {
+#[serde(from = "Users", into = "Users")]
+pub struct Pair(Arc<Users>);
+
+impl Pair {
+    /// A relation between these two.
+    pub fn new(sip: Aor, xmpp: BareJid) -> Self {
+        Self(Arc::new(Users { sip, xmpp }))
+    }
+}
+
+impl Deref for Pair {
+    type Target = Users;
+
+    fn deref(&self) -> &Users {
+        &self.0
+    }
+}
+
+impl From<Users> for Pair {
+    fn from(users: Users) -> Self {
+        Self(Arc::new(users))
+    }
+}
+
+impl From<Pair> for Users {
+    fn from(pair: Pair) -> Self {
+        Self::clone(&pair)
+    }
+}
+
+/// What a [`Pair`] is made of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Users {
     /// The SIP user.
     pub sip: Aor,
     /// The XMPP user.

@@ -9,7 +9,7 @@ mod domain;
 mod escape;
 mod uri;
 
-pub use aor::{Aor, AorError, Pair};
+pub use aor::{Aor, AorError, Pair, Users};
 pub(crate) use domain::domain_name;
 pub use domain::{AddressError, DomainMap, DomainMapError, DomainPattern};
 pub use jid::{BareJid, FullJid, Jid};

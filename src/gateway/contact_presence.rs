@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What is known of one contact's presence: its resources, or nothing yet.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::mapping::presence::Availability;
+
+use super::resources::Resources;
 
 /// The most resources kept of one contact; the document that shows them has as many tuples.
 const MAX_RESOURCES: usize = crate::body::pidf::MAX_SHOWN;
@@ -12,9 +12,24 @@ const MAX_RESOURCES: usize = crate::body::pidf::MAX_SHOWN;
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct ContactPresence {
     known: bool,
-    resources: BTreeMap<String, Availability>,
-    /// Resources not heard of since the link was lost.
-    doubted: BTreeSet<String>,
+    resources: Resources<Heard>,
+}
+
+/// What was heard of a resource.
+#[derive(Debug, Clone, PartialEq)]
+struct Heard {
+    shows: Availability,
+    /// It was before the link was lost.
+    doubted: bool,
+}
+
+impl From<Availability> for Heard {
+    fn from(shows: Availability) -> Self {
+        Self {
+            shows,
+            doubted: false,
+        }
+    }
 }
 
 impl ContactPresence {
@@ -28,42 +43,46 @@ impl ContactPresence {
     /// A resource that leaves stays as a closed tuple until the next change, so that the NOTIFY about it says
     /// so (RFC 8048 §6.2 note 5). From the bare JID `unavailable` means all of them.
     pub(super) fn update(&mut self, resource: &str, availability: Availability) -> bool {
-        let before = (self.known, self.resources.clone());
+        let before = self.clone();
         self.known = true;
-        self.doubted.remove(resource);
         if availability.available {
-            self.resources.retain(|_, a| a.available);
-            let is_new = !self.resources.contains_key(resource);
+            self.resources.retain(|_, heard| heard.shows.available);
+            let is_new = !self.resources.contains(resource);
             if is_new && self.resources.len() >= MAX_RESOURCES {
                 return false;
             }
-            self.resources.insert(resource.to_owned(), availability);
+            self.resources.insert(resource, availability.into());
         } else if resource.is_empty() {
             self.all_unavailable();
-        } else if self.resources.get(resource).is_some_and(|a| a.available) {
-            self.resources.retain(|r, a| a.available || r == resource);
-            self.resources.insert(resource.to_owned(), availability);
-        } else if !self.resources.values().any(|a| a.available) {
+        } else if self.is_available(resource) {
+            self.resources
+                .retain(|other, heard| heard.shows.available || other == resource);
+            self.resources.insert(resource, availability.into());
+        } else if !self.resources.values().any(|heard| heard.shows.available) {
             self.resources.clear();
-            self.resources.insert(resource.to_owned(), availability);
+            self.resources.insert(resource, availability.into());
         }
-        before != (self.known, self.resources.clone())
+        before.known != self.known || !before.resources().eq(self.resources())
+    }
+
+    fn is_available(&self, resource: &str) -> bool {
+        let heard = self.resources.get(resource);
+        heard.is_some_and(|heard| heard.shows.available)
     }
 
     /// What is known may be out of date; only what is said again still holds.
     pub(super) fn doubt(&mut self) {
-        self.doubted = self
-            .resources
-            .iter()
-            .filter(|(_, a)| a.available)
-            .map(|(resource, _)| resource.clone())
-            .collect();
+        for heard in self.resources.values_mut() {
+            heard.doubted = heard.shows.available;
+        }
     }
 
     /// What is still doubted is gone; `true` if that is anything.
     pub(super) fn settle(&mut self) -> bool {
+        let doubted = self.resources.iter().filter(|(_, heard)| heard.doubted);
+        let gone: Vec<_> = doubted.map(|(resource, _)| resource.to_owned()).collect();
         let mut changed = false;
-        for resource in std::mem::take(&mut self.doubted) {
+        for resource in gone {
             changed |= self.update(&resource, offline());
         }
         changed
@@ -72,13 +91,12 @@ impl ContactPresence {
     /// Shows every resource as gone; the contact counts as known and offline.
     pub(super) fn all_unavailable(&mut self) {
         self.known = true;
-        self.doubted.clear();
-        self.resources.retain(|_, a| a.available);
-        for availability in self.resources.values_mut() {
-            *availability = offline();
+        self.resources.retain(|_, heard| heard.shows.available);
+        for heard in self.resources.values_mut() {
+            *heard = offline().into();
         }
         if self.resources.is_empty() {
-            self.resources.insert(String::new(), offline());
+            self.resources.insert("", offline().into());
         }
     }
 
@@ -89,7 +107,9 @@ impl ContactPresence {
 
     /// Resources and what they show.
     pub(super) fn resources(&self) -> impl Iterator<Item = (&str, &Availability)> {
-        self.resources.iter().map(|(r, a)| (r.as_str(), a))
+        self.resources
+            .iter()
+            .map(|(resource, heard)| (resource, &heard.shows))
     }
 }
 
@@ -98,7 +118,7 @@ pub(super) fn offline() -> Availability {
     Availability {
         available: false,
         show: None,
-        statuses: BTreeMap::new(),
+        statuses: Vec::new(),
         priority: 0,
     }
 }

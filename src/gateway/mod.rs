@@ -15,11 +15,13 @@ mod iq;
 mod ledger;
 mod output;
 mod quota;
+mod resources;
 mod sip_watcher;
 mod stanza;
 mod state;
 mod timers;
 mod view;
+mod walks;
 mod xmpp_watcher;
 
 pub use input::{Input, RequestResult, SipRequest};

@@ -249,10 +249,7 @@ mod tests {
     }
 
     fn pair(sip: &str, xmpp: &str) -> Pair {
-        Pair {
-            sip: Aor::new(sip, "sip.example").unwrap(),
-            xmpp: xmpp.parse().unwrap(),
-        }
+        Pair::new(Aor::new(sip, "sip.example").unwrap(), xmpp.parse().unwrap())
     }
 
     const WATCHER: Direction = Direction::ToXmpp;

@@ -68,10 +68,7 @@ impl Gateway {
             }
             (None, _) | (_, false) => return,
         };
-        let pair = Pair {
-            sip,
-            xmpp: from.to_bare(),
-        };
+        let pair = Pair::new(sip, from.to_bare());
         let desk = &mut self.desk;
         let taken = match presence.type_ {
             Type::Subscribe => self.xmpp_watchers.asked(desk, now, &pair),

@@ -14,11 +14,16 @@ use super::desk::{ALLOW, Desk, Purpose, Refusal};
 use super::sip_watcher::SipWatchers;
 use super::timers::Timer;
 use super::view::{DialogView, StatusView};
+use super::walks::PAUSE_MS;
 use super::xmpp_watcher::XmppWatchers;
 use super::{Batch, Counters, Input, RequestResult, SipRequest};
 
 /// How long a link may be down before what it brought is shown as gone.
 const LINK_GRACE_MS: u64 = 30_000;
+
+/// Deadlines taken at a time: after a pause of the whole machine all may have come at once, and what they lead
+/// to has to leave before more is made.
+const DEADLINES: usize = 100;
 
 /// All state of the gateway.
 #[derive(Debug)]
@@ -44,15 +49,16 @@ impl Gateway {
         for record in snapshot.authorizations {
             match record.direction {
                 Direction::ToXmpp => sip_watchers.restore_authorization(record),
-                Direction::ToSip => xmpp_watchers.restore_authorization(&mut desk, now, record),
+                Direction::ToSip => xmpp_watchers.restore_authorization(record),
             }
         }
         for record in snapshot.dialogs {
             match record.direction {
-                Direction::ToXmpp => sip_watchers.restore_dialog(&mut desk, now, record),
-                Direction::ToSip => xmpp_watchers.restore_dialog(&mut desk, now, record),
+                Direction::ToXmpp => sip_watchers.restore_dialog(&mut desk, now, &record),
+                Direction::ToSip => xmpp_watchers.restore_dialog(&mut desk, now, &record),
             }
         }
+        xmpp_watchers.restored(&mut desk, now);
         Self {
             desk,
             sip_watchers,
@@ -69,7 +75,10 @@ impl Gateway {
             Input::LinkUp { link } => self.link_up(now, &link),
             Input::LinkDown { link } => self.link_down(now, &link),
             Input::Timeout => {
-                while let Some(timer) = self.desk.timers.take_due(now) {
+                for _ in 0..DEADLINES {
+                    let Some(timer) = self.desk.timers.take_due(now) else {
+                        break;
+                    };
                     self.timeout(now, timer);
                 }
             }
@@ -86,7 +95,7 @@ impl Gateway {
         self.desk.drain()
     }
 
-    /// When [`Input::Timeout`] is due next, and why.
+    /// When [`Input::Timeout`] is due next, and why. It may take several for one moment.
     pub fn next_deadline(&self) -> Option<(Moment, &'static str)> {
         self.desk.timers.next()
     }
@@ -158,18 +167,36 @@ impl Gateway {
 
     fn link_up(&mut self, now: Moment, link: &str) {
         self.desk.link_changed(link, true);
-        self.desk.timers.stop(&Timer::LinkGrace(link.to_owned()));
-        self.sip_watchers.resync(&mut self.desk, now, link, true);
+        self.desk.timers.stop(&Timer::LinkGrace(link.into()));
+        self.desk.timers.stop(&Timer::LinkLost(link.into()));
+        self.sip_watchers.link_came(link);
+        self.xmpp_watchers.link_came(link);
+        self.resync(now, link);
+    }
+
+    fn resync(&mut self, now: Moment, link: &str) {
+        self.sip_watchers.resync(&mut self.desk, now, link);
         self.xmpp_watchers.resync(&mut self.desk, now, link);
+        if self.sip_watchers.goes_on(link) || self.xmpp_watchers.goes_on(link) {
+            let timer = Timer::Resync(link.into());
+            self.desk.timers.set(timer, now.plus_ms(PAUSE_MS));
+        }
+    }
+
+    fn link_is_lost(&mut self, now: Moment, link: &str) {
+        self.sip_watchers.show_lost(&mut self.desk, now, link);
+        if self.sip_watchers.goes_on(link) {
+            let timer = Timer::LinkLost(link.into());
+            self.desk.timers.set(timer, now.plus_ms(PAUSE_MS));
+        }
     }
 
     fn link_down(&mut self, now: Moment, link: &str) {
         self.desk.link_changed(link, false);
-        self.desk.timers.stop(&Timer::Resync(link.to_owned()));
-        self.desk.timers.set(
-            Timer::LinkGrace(link.to_owned()),
-            now.plus_ms(LINK_GRACE_MS),
-        );
+        self.desk.timers.stop(&Timer::Resync(link.into()));
+        self.desk
+            .timers
+            .set(Timer::LinkGrace(link.into()), now.plus_ms(LINK_GRACE_MS));
     }
 
     fn timeout(&mut self, now: Moment, timer: Timer) {
@@ -197,8 +224,12 @@ impl Gateway {
                 };
                 self.result(now, &timeout);
             }
-            Timer::LinkGrace(link) => self.sip_watchers.link_is_lost(desk, now, &link),
-            Timer::Resync(link) => self.sip_watchers.resync(desk, now, &link, false),
+            Timer::LinkGrace(link) => {
+                self.sip_watchers.link_went(&link);
+                self.link_is_lost(now, &link);
+            }
+            Timer::LinkLost(link) => self.link_is_lost(now, &link),
+            Timer::Resync(link) => self.resync(now, &link),
         }
     }
 
@@ -224,7 +255,7 @@ impl Gateway {
         }
     }
 
-    /// Up to `limit` dialogs in order of id, first those of SIP watchers.
+    /// Up to `limit` dialogs, first those of SIP watchers.
     pub fn dialogs(&self, now: Moment, limit: usize) -> Vec<DialogView> {
         self.sip_watchers
             .dialogs()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Deadlines, each with its reason.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::address::Pair;
 use crate::frame::RequestId;
@@ -37,9 +37,11 @@ pub(super) enum Timer {
     /// The result of a request of ours is overdue.
     ResultDue(RequestId),
     /// A link has been down too long to go on showing what it brought.
-    LinkGrace(String),
+    LinkGrace(Box<str>),
+    /// More pairs are to be shown what the loss of a link means for them.
+    LinkLost(Box<str>),
     /// More pairs are to be brought up to date after a link came up.
-    Resync(String),
+    Resync(Box<str>),
 }
 
 impl Timer {
@@ -58,7 +60,7 @@ impl Timer {
             Self::ForgetCancelled(_) => "an ended authorisation is forgotten",
             Self::Settle(_) => "a probe has been answered as far as it will be",
             Self::ResultDue(_) => "the result of a request is overdue",
-            Self::LinkGrace(_) => "a link has been down too long",
+            Self::LinkGrace(_) | Self::LinkLost(_) => "a link has been down too long",
             Self::Resync(_) => "presence is brought up to date after a link came up",
         }
     }
@@ -68,7 +70,7 @@ impl Timer {
 #[derive(Debug, Default)]
 pub(super) struct TimerTable {
     order: BTreeSet<(Moment, Timer)>,
-    due: HashMap<Timer, Moment>,
+    due: BTreeMap<Timer, Moment>,
 }
 
 impl TimerTable {

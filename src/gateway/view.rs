@@ -48,7 +48,7 @@ pub struct DialogView {
 
 impl DialogView {
     pub(super) fn new(dialog: &Dialog, state: &str, now: Moment) -> Self {
-        let record = &dialog.record;
+        let record = dialog.record();
         Self {
             id: format!("stox-{:016x}", record.id.0),
             direction: match record.direction {
@@ -59,7 +59,7 @@ impl DialogView {
             xmpp: record.pair.xmpp.to_string(),
             state: state.to_owned(),
             expires_in: u64::from(dialog.expires_in(now)),
-            call_id: record.call_id.clone(),
+            call_id: record.call_id,
             local_cseq: dialog.cseq,
         }
     }

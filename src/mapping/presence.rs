@@ -21,8 +21,8 @@ pub struct Availability {
     pub available: bool,
     /// The finer state; `None` unless available.
     pub show: Option<Show>,
-    /// Status texts by language (`""`: none given).
-    pub statuses: BTreeMap<String, String>,
+    /// Status texts, each with its language (`""`: none given), in order of language.
+    pub statuses: Vec<(String, String)>,
     /// XMPP priority; 0 when none was given, and unless available.
     pub priority: i8,
 }
@@ -152,7 +152,7 @@ pub fn to_xmpp(
     tuples.collect()
 }
 
-fn statuses(notes: &[Note], default_language: &str) -> BTreeMap<String, String> {
+fn statuses(notes: &[Note], default_language: &str) -> Vec<(String, String)> {
     let mut statuses = BTreeMap::new();
     for note in notes {
         let own = note.lang.as_deref().filter(|lang| is_language(lang));
@@ -161,7 +161,7 @@ fn statuses(notes: &[Note], default_language: &str) -> BTreeMap<String, String> 
             .entry(lang.to_owned())
             .or_insert_with(|| note.text.clone());
     }
-    statuses
+    statuses.into_iter().collect()
 }
 
 /// Whether a text has the form of a language tag (xs:language).
@@ -193,10 +193,11 @@ mod tests {
     use super::*;
 
     fn shown(show: Option<Show>, priority: i8, statuses: &[(&str, &str)]) -> Availability {
-        let statuses = statuses
+        let mut statuses: Vec<_> = statuses
             .iter()
             .map(|(l, t)| ((*l).to_owned(), (*t).to_owned()))
             .collect();
+        statuses.sort_unstable();
         Availability {
             available: true,
             show,

@@ -176,13 +176,13 @@ impl MainLoop {
 
     async fn wait(&mut self) -> Woken {
         let reads_requests = self.reads_requests();
-        let reads_stanzas = self.reads_stanzas();
+        let keeps_up = self.keeps_up();
         tokio::select! {
             biased;
             _ = self.terminate.recv() => Woken::End,
             _ = self.interrupt.recv() => Woken::End,
             _ = self.beat.tick() => Woken::Beat,
-            () = self.alarm.sleep.as_mut(), if self.alarm.due.is_some() => {
+            () = self.alarm.sleep.as_mut(), if self.alarm.due.is_some() && keeps_up => {
                 // The timer's own resolution may wake it before the moment has come.
                 self.alarm.due = None;
                 Woken::Ready
@@ -190,7 +190,7 @@ impl MainLoop {
             committed = self.commits.recv() => Woken::Committed(committed),
             _ = self.results.readable() => Woken::Ready,
             _ = self.requests.readable(), if reads_requests => Woken::Ready,
-            Some(event) = self.events.recv(), if reads_stanzas => Woken::Link(Box::new(event)),
+            Some(event) = self.events.recv(), if keeps_up => Woken::Link(Box::new(event)),
             () = self.ports.progress() => Woken::Ready,
             Some(asked) = self.questions.recv() => Woken::Asked(asked),
         }
@@ -200,7 +200,8 @@ impl MainLoop {
         self.ports.waiting() == 0 && self.held < HELD_LIMIT
     }
 
-    fn reads_stanzas(&self) -> bool {
+    /// Whether what is decided leaves; if not, stanzas stay with the links, and deadlines wait.
+    fn keeps_up(&self) -> bool {
         self.ports.waiting() < WAITING_LIMIT && self.outbox.len() < OUTBOX_LIMIT
     }
 
@@ -210,7 +211,7 @@ impl MainLoop {
         if self
             .gateway
             .next_deadline()
-            .is_some_and(|(due, _)| due <= now)
+            .is_some_and(|(due, _)| due <= now && self.keeps_up())
         {
             self.input(Input::Timeout);
         }
@@ -243,7 +244,7 @@ impl MainLoop {
             }
         }
         for _ in 0..BURST {
-            if !self.reads_stanzas() {
+            if !self.keeps_up() {
                 break;
             }
             let Ok(event) = self.events.try_recv() else {

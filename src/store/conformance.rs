@@ -54,10 +54,10 @@ pub(super) fn duration_of(work: impl FnOnce()) -> Duration {
 }
 
 pub(super) fn pair(n: u32) -> Pair {
-    Pair {
-        sip: Aor::new(&format!("romeo{n}"), "sip.example").unwrap(),
-        xmpp: BareJid::new(&format!("juliet{n}@xmpp.example")).unwrap(),
-    }
+    Pair::new(
+        Aor::new(&format!("romeo{n}"), "sip.example").unwrap(),
+        BareJid::new(&format!("juliet{n}@xmpp.example")).unwrap(),
+    )
 }
 
 pub(super) fn authorization(n: u32) -> AuthorizationRecord {
@@ -230,9 +230,11 @@ fn any_change() -> impl Strategy<Value = Change> {
         // SIP allows what a JID does not, and the other way round.
         ("[a-z'\" @%;é]{1,4}", "[a-zé]{1,4}"),
     ];
-    let pair = users.prop_map(|(sip, xmpp)| Pair {
-        sip: Aor::new(&sip, "sip.example").unwrap(),
-        xmpp: BareJid::new(&format!("{xmpp}@xmpp.example")).unwrap(),
+    let pair = users.prop_map(|(sip, xmpp)| {
+        Pair::new(
+            Aor::new(&sip, "sip.example").unwrap(),
+            BareJid::new(&format!("{xmpp}@xmpp.example")).unwrap(),
+        )
     });
     let direction = prop_oneof![Just(Direction::ToXmpp), Just(Direction::ToSip)];
     let id = prop_oneof![0_u64..4, any::<u64>()].prop_map(DialogId);

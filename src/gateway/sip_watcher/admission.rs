@@ -58,7 +58,7 @@ pub(super) fn accept(
     check_accept(request)?;
     let expires = granted_expires(desk, request)?;
     let xmpp = contact_of(desk, request, &to.uri)?;
-    let pair = Pair { sip, xmpp };
+    let pair = Pair::new(sip, xmpp);
     desk.draw(now, Direction::ToXmpp, &pair)
         .map_err(|overdrawn| refusal(desk, overdrawn))?;
     let record = DialogRecord {

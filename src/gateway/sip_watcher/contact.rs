@@ -122,7 +122,7 @@ impl SipWatchers {
         };
         watch.presence.forget();
         if watch.dialogs.is_empty() && watch.authorization.is_none() {
-            self.watches.remove(pair);
+            self.watches.swap_remove(pair);
             return;
         }
         for id in watch.dialogs.clone() {

@@ -9,9 +9,8 @@ mod contact;
 mod notify;
 mod subscribe;
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
-
+use indexmap::IndexMap;
+use smallvec::SmallVec;
 use xmpp_parsers::presence::Type;
 
 use crate::address::Pair;
@@ -25,19 +24,18 @@ use super::desk::Desk;
 use super::dialog::{CallIndex, Dialog};
 use super::ledger::Ledger;
 use super::timers::Timer;
+use super::walks::{LOOKS, ROUND, Walks};
 
-/// Pairs brought up to date at a time after a link came up, and the pause between two such rounds.
-const RESYNC_PAIRS: usize = 100;
-const RESYNC_PAUSE_MS: u64 = 50;
+/// Subscriptions that ran out while nothing ran, ended each millisecond after a restart.
+const OVERDUE: usize = 2;
 
 /// All SIP watchers.
 #[derive(Debug)]
 pub(super) struct SipWatchers {
-    watches: BTreeMap<Pair, Watch>,
-    notifiers: BTreeMap<DialogId, Notifier>,
+    watches: IndexMap<Pair, Watch>,
+    notifiers: IndexMap<DialogId, Notifier>,
     calls: CallIndex,
-    /// The pair at which bringing up to date paused, by link.
-    resync_from: BTreeMap<String, Pair>,
+    walks: Walks,
     ledger: Ledger,
 }
 
@@ -45,7 +43,7 @@ pub(super) struct SipWatchers {
 #[derive(Debug, Default)]
 struct Watch {
     authorization: Option<AuthorizationState>,
-    dialogs: Vec<DialogId>,
+    dialogs: SmallVec<[DialogId; 2]>,
     presence: ContactPresence,
     /// How often the contact's server could not take the question.
     asked_in_vain: u32,
@@ -108,10 +106,10 @@ impl SipWatchers {
     /// Nobody watches yet.
     pub(super) fn new() -> Self {
         Self {
-            watches: BTreeMap::new(),
-            notifiers: BTreeMap::new(),
+            watches: IndexMap::new(),
+            notifiers: IndexMap::new(),
             calls: CallIndex::default(),
-            resync_from: BTreeMap::new(),
+            walks: Walks::default(),
             ledger: Ledger::new(Direction::ToXmpp),
         }
     }
@@ -123,27 +121,29 @@ impl SipWatchers {
     }
 
     /// Takes up a stored dialog. One that has lost its authorisation was about to end.
-    pub(super) fn restore_dialog(&mut self, desk: &mut Desk, now: Moment, record: DialogRecord) {
+    pub(super) fn restore_dialog(&mut self, desk: &mut Desk, now: Moment, record: &DialogRecord) {
         let authorization = self.watches.get(&record.pair).and_then(|w| w.authorization);
         let expires = match authorization {
-            Some(AuthorizationState::Pending | AuthorizationState::Granted) => {
-                record.expires_at.max(now)
-            }
+            Some(AuthorizationState::Pending | AuthorizationState::Granted) => record.expires_at,
             Some(AuthorizationState::Refused | AuthorizationState::Cancelled) | None => now,
+        };
+        let soon = u64::try_from(self.notifiers.len() / OVERDUE).unwrap_or(0);
+        let expires = if expires > now {
+            expires
+        } else {
+            now.plus_ms(soon)
         };
         desk.timers.set(Timer::NotifierExpires(record.id), expires);
         self.add(desk, Dialog::restored(record), Phase::Open);
     }
 
-    fn add(&mut self, desk: &mut Desk, dialog: Dialog, phase: Phase) {
+    fn add(&mut self, desk: &mut Desk, mut dialog: Dialog, phase: Phase) {
         let id = dialog.id();
-        desk.quota.opened(Direction::ToXmpp, &dialog.record.pair);
-        self.calls.insert(&dialog.record);
-        self.watches
-            .entry(dialog.record.pair.clone())
-            .or_default()
-            .dialogs
-            .push(id);
+        desk.quota.opened(Direction::ToXmpp, &dialog.pair);
+        self.calls.insert(&dialog);
+        let watch = self.watches.entry(dialog.pair.clone());
+        dialog.pair = watch.key().clone();
+        watch.or_default().dialogs.push(id);
         self.notifiers.insert(
             id,
             Notifier {
@@ -157,7 +157,7 @@ impl SipWatchers {
 
     /// Forgets a dialog; `true` if it was the last one of its pair.
     fn remove(&mut self, desk: &mut Desk, id: DialogId) -> bool {
-        let Some(mut notifier) = self.notifiers.remove(&id) else {
+        let Some(mut notifier) = self.notifiers.swap_remove(&id) else {
             return false;
         };
         for timer in [
@@ -168,20 +168,19 @@ impl SipWatchers {
         ] {
             desk.timers.stop(&timer);
         }
-        self.calls.remove(&notifier.dialog.record);
-        desk.quota
-            .closed(Direction::ToXmpp, &notifier.dialog.record.pair);
+        desk.quota.closed(Direction::ToXmpp, &notifier.dialog.pair);
+        self.calls.remove(&notifier.dialog);
         if let Some(change) = notifier.dialog.remove() {
             desk.change(change);
         }
-        let pair = &notifier.dialog.record.pair;
+        let pair = &notifier.dialog.pair;
         let Some(watch) = self.watches.get_mut(pair) else {
             return true;
         };
         watch.dialogs.retain(|d| *d != id);
         let last = watch.dialogs.is_empty();
         if last && watch.authorization.is_none() {
-            self.watches.remove(pair);
+            self.watches.swap_remove(pair);
         }
         last
     }
@@ -199,18 +198,35 @@ impl SipWatchers {
         self.ledger.moved(desk, now, pair, before, state);
     }
 
-    /// Brings pairs up to date after a link came up: undecided contacts are asked again, granted ones with a
-    /// watcher are probed. In rounds, so that a large gateway does not flood a server that has just come back.
-    pub(super) fn resync(&mut self, desk: &mut Desk, now: Moment, link: &str, from_start: bool) {
-        if from_start {
-            self.resync_from.remove(link);
-        }
-        let start = match self.resync_from.remove(link) {
-            Some(pair) => Bound::Excluded(pair),
-            None => Bound::Unbounded,
-        };
+    /// A link came up: its pairs are to be brought up to date.
+    pub(super) fn link_came(&mut self, link: &str) {
+        self.walks.begin(link, self.watches.len());
+    }
+
+    /// A link has been down for so long that what it brought can no longer be shown.
+    pub(super) fn link_went(&mut self, link: &str) {
+        self.walks.begin(link, self.watches.len());
+    }
+
+    /// Whether a link's coming or going still concerns more pairs.
+    pub(super) fn goes_on(&self, link: &str) -> bool {
+        self.walks.goes_on(link)
+    }
+
+    /// Brings the next pairs up to date: undecided contacts are asked again, granted ones with a watcher are
+    /// probed.
+    pub(super) fn resync(&mut self, desk: &mut Desk, now: Moment, link: &str) {
         let mut asked = 0;
-        for (pair, watch) in self.watches.range_mut((start, Bound::Unbounded)) {
+        for _ in 0..LOOKS {
+            if asked == ROUND {
+                return;
+            }
+            let Some(place) = self.walks.next(link) else {
+                return;
+            };
+            let Some((pair, watch)) = self.watches.get_index_mut(place) else {
+                continue;
+            };
             if desk.link_of(&pair.sip) != link {
                 continue;
             }
@@ -234,26 +250,28 @@ impl SipWatchers {
             }
             desk.presence_of_type(pair, question);
             asked += 1;
-            if asked == RESYNC_PAIRS {
-                self.resync_from.insert(link.to_owned(), pair.clone());
-                desk.timers
-                    .set(Timer::Resync(link.to_owned()), now.plus_ms(RESYNC_PAUSE_MS));
-                return;
-            }
         }
     }
 
-    /// A link has been down for so long that what it brought can no longer be shown.
-    pub(super) fn link_is_lost(&mut self, desk: &mut Desk, now: Moment, link: &str) {
-        let mut changed = Vec::new();
-        for (pair, watch) in &mut self.watches {
+    /// Shows the next watchers that their contacts cannot be reached.
+    pub(super) fn show_lost(&mut self, desk: &mut Desk, now: Moment, link: &str) {
+        let mut shown = 0;
+        for _ in 0..LOOKS {
+            if shown == ROUND {
+                return;
+            }
+            let Some(place) = self.walks.next(link) else {
+                return;
+            };
+            let Some((pair, watch)) = self.watches.get_index_mut(place) else {
+                continue;
+            };
             if watch.presence.is_known() && desk.link_of(&pair.sip) == link {
                 watch.presence.all_unavailable();
-                changed.push(pair.clone());
+                let pair = pair.clone();
+                self.notify_pair(desk, now, &pair, Owed::Change);
+                shown += 1;
             }
-        }
-        for pair in changed {
-            self.notify_pair(desk, now, &pair, Owed::Change);
         }
     }
 
@@ -286,7 +304,7 @@ impl SipWatchers {
     pub(super) fn dialogs(&self) -> impl Iterator<Item = (&Dialog, &'static str)> {
         self.notifiers.values().map(|n| {
             let word = match n.phase {
-                Phase::Open if n.dialog.record.active => "active",
+                Phase::Open if n.dialog.active => "active",
                 Phase::Open => "pending",
                 Phase::Fetch => "fetch",
                 Phase::Ending(_) | Phase::Ended => "ending",

@@ -13,7 +13,7 @@ use crate::sip::{SubscriptionState, TerminationReason, retry_after};
 use super::super::RequestResult;
 use super::super::contact_presence::{ContactPresence, offline};
 use super::super::desk::{Desk, Purpose};
-use super::super::dialog::{ends_usage, follow_flow};
+use super::super::dialog::ends_usage;
 use super::super::timers::Timer;
 use super::{Ending, LastBody, Notifier, Owed, Phase, SipWatchers};
 
@@ -48,7 +48,7 @@ impl SipWatchers {
         }
         notifier.owed = Owed::Nothing;
         desk.timers.stop(&Timer::NotifyPaced(id));
-        let Some(watch) = self.watches.get(&notifier.dialog.record.pair) else {
+        let Some(watch) = self.watches.get(&notifier.dialog.pair) else {
             return;
         };
         let granted = watch.authorization == Some(AuthorizationState::Granted);
@@ -65,12 +65,12 @@ impl SipWatchers {
                 (SubscriptionState::pending(expires), LastBody::Empty)
             }
         };
-        let document = document(&notifier.dialog.record.pair, &watch.presence, desk, body);
-        let newly_active = granted && !notifier.dialog.record.active;
+        let document = document(&notifier.dialog.pair, &watch.presence, desk, body);
+        let newly_active = granted && !notifier.dialog.active;
         if matches!(notifier.phase, Phase::Ending(_)) {
             notifier.phase = Phase::Ended;
         } else if newly_active {
-            notifier.dialog.record.active = true;
+            notifier.dialog.active = true;
             if notifier.dialog.is_stored() {
                 desk.change(notifier.dialog.put());
             }
@@ -80,7 +80,7 @@ impl SipWatchers {
             desk.change(change);
         }
         let mut send = notifier.dialog.request("NOTIFY", cseq, desk.contact(id));
-        follow_flow(&mut send, &notifier.dialog.record);
+        notifier.dialog.follow_flow(&mut send);
         send.headers
             .push(("Subscription-State".to_owned(), state.to_string()));
         if let Some(document) = document {
@@ -110,7 +110,7 @@ impl SipWatchers {
         } else if result.status.is_success() {
             self.notify_owed(desk, now, id);
         } else if ends_usage(result.status) {
-            let pair = notifier.dialog.record.pair.clone();
+            let pair = notifier.dialog.pair.clone();
             let was_watching = notifier.phase == Phase::Open;
             if self.remove(desk, id) && was_watching {
                 self.watched_no_more(desk, &pair);
@@ -158,7 +158,7 @@ impl SipWatchers {
         desk.timers.stop(&Timer::NotifierExpires(id));
         desk.timers.stop(&Timer::FetchEnds(id));
         desk.timers.stop(&Timer::NotifyAgain(id));
-        let pair = notifier.dialog.record.pair.clone();
+        let pair = notifier.dialog.pair.clone();
         self.notify(desk, now, id, Owed::State);
         let others = self.watches.get(&pair).is_some_and(|w| {
             w.dialogs.iter().any(|d| {

@@ -37,11 +37,11 @@ impl SipWatchers {
         let watch = self.watches.entry(pair.clone()).or_default();
         let authorization = watch.authorization;
         let known = watch.presence.is_known();
-        let mut dialog = Dialog::new(record);
+        let mut dialog = Dialog::new(&record);
         if expires > 0 && authorization != Some(AuthorizationState::Refused) {
-            dialog.record.active = authorization == Some(AuthorizationState::Granted);
+            dialog.active = authorization == Some(AuthorizationState::Granted);
             desk.timers
-                .set(Timer::NotifierExpires(id), dialog.record.expires_at);
+                .set(Timer::NotifierExpires(id), dialog.expires_at);
             desk.change(dialog.put());
         }
         answer(desk, slot, &dialog, expires);
@@ -111,15 +111,14 @@ impl SipWatchers {
     fn find(&self, r: &SipRequest, local_tag: &str) -> Option<DialogId> {
         let call_id = r.request.call_id().ok()?;
         let from = r.request.from().ok()?;
-        self.calls
-            .find(call_id, local_tag)
-            .iter()
-            .copied()
-            .find(|id| {
-                self.notifiers.get(id).is_some_and(|n| {
-                    n.dialog.record.remote_tag.as_deref() == from.tag() && n.phase == Phase::Open
-                })
+        self.calls.find(call_id, local_tag).find(|id| {
+            self.notifiers.get(id).is_some_and(|n| {
+                let texts = n.dialog.texts();
+                n.phase == Phase::Open
+                    && (texts.call_id, texts.local_tag) == (call_id, local_tag)
+                    && texts.remote_tag == from.tag()
             })
+        })
     }
 
     fn refresh(
@@ -132,28 +131,30 @@ impl SipWatchers {
         let request = &r.request;
         let gone = || Refusal::new(481);
         let notifier = self.notifiers.get_mut(&id).ok_or_else(gone)?;
-        let record = &mut notifier.dialog.record;
+        let dialog = &mut notifier.dialog;
         let cseq = request
             .cseq()
             .map_err(|_| Refusal::because(400, "Bad CSeq"))?;
         // RFC 3261 §12.2.2: a number that does not rise is out of order.
-        if cseq.number <= record.remote_cseq {
+        if cseq.number <= dialog.remote_cseq {
             return Err(Refusal::because(500, "CSeq Out of Order"));
         }
-        if check_event(request)? != record.event_id {
+        if check_event(request)?.as_deref() != dialog.texts().event_id {
             return Err(gone());
         }
         check_accept(request)?;
         let expires = granted_expires(desk, request)?;
-        record.remote_cseq = cseq.number;
-        if let Ok(Some(contact)) = request.headers.contact() {
-            record.remote_target = contact.uri_text;
-        }
-        if let Some(flow) = adjacent_flow(request, &r.flow) {
-            record.flow = Some(flow);
-        }
-        record.expires_at = now.plus_secs(u64::from(expires));
-        let pair = record.pair.clone();
+        dialog.remote_cseq = cseq.number;
+        dialog.rewrite(|record| {
+            if let Ok(Some(contact)) = request.headers.contact() {
+                record.remote_target = contact.uri_text;
+            }
+            if let Some(flow) = adjacent_flow(request, &r.flow) {
+                record.flow = Some(flow);
+            }
+        });
+        dialog.expires_at = now.plus_secs(u64::from(expires));
+        let pair = dialog.pair.clone();
         let authorization = self.watches.get(&pair).and_then(|w| w.authorization);
         let stands = matches!(
             authorization,
@@ -163,10 +164,8 @@ impl SipWatchers {
             answer(desk, r.slot, &notifier.dialog, expires);
             self.expired(desk, now, id);
         } else if expires > 0 {
-            desk.timers.set(
-                Timer::NotifierExpires(id),
-                notifier.dialog.record.expires_at,
-            );
+            desk.timers
+                .set(Timer::NotifierExpires(id), notifier.dialog.expires_at);
             desk.change(notifier.dialog.put());
             answer(desk, r.slot, &notifier.dialog, expires);
             self.notify(desk, now, id, Owed::State);
@@ -190,7 +189,7 @@ impl SipWatchers {
         let authorization = self
             .notifiers
             .get(&id)
-            .and_then(|n| self.watches.get(&n.dialog.record.pair))
+            .and_then(|n| self.watches.get(&n.dialog.pair))
             .and_then(|w| w.authorization);
         let (reason, body) = match authorization {
             Some(AuthorizationState::Pending | AuthorizationState::Granted) => {
@@ -211,7 +210,7 @@ fn answer(desk: &mut Desk, slot: Slot, dialog: &Dialog, expires: u32) {
         slot,
         status: 200,
         reason: "OK".to_owned(),
-        to_tag: Some(dialog.record.local_tag.clone()),
+        to_tag: Some(dialog.texts().local_tag.to_owned()),
         headers: vec![
             ("Expires".to_owned(), expires.to_string()),
             ("Contact".to_owned(), contact),

@@ -51,7 +51,7 @@ impl XmppWatchers {
         let Some(subscription) = self.subscriptions.get(&id) else {
             return;
         };
-        let pair = subscription.dialog.record.pair.clone();
+        let pair = subscription.dialog.pair.clone();
         self.remove(desk, id);
         self.leave_done(desk, &pair);
     }

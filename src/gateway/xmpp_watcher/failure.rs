@@ -73,11 +73,9 @@ impl XmppWatchers {
         let Some(subscription) = self.subscriptions.get(&id).filter(|_| granted) else {
             return true;
         };
-        let route = subscription.dialog.record.route_set.first();
-        let next_hop = route.or(desk.config.outbound_proxy.as_ref());
-        let believed = self
-            .refusals
-            .believe(next_hop.map_or("", String::as_str), now);
+        let route = subscription.dialog.texts().route_set.first().copied();
+        let next_hop = route.or(desk.config.outbound_proxy.as_deref());
+        let believed = self.refusals.believe(next_hop.unwrap_or_default(), now);
         if !believed {
             desk.counters.refusals_held += 1;
         }

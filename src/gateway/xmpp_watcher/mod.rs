@@ -15,7 +15,8 @@ mod standing;
 mod stanza;
 mod subscribe;
 
-use std::collections::BTreeMap;
+use indexmap::IndexMap;
+use smallvec::SmallVec;
 
 use crate::address::Pair;
 use crate::mapping::presence::Availability;
@@ -24,27 +25,32 @@ use crate::record::{DialogId, Direction, Moment};
 use super::desk::Desk;
 use super::dialog::{CallIndex, Dialog};
 use super::ledger::Ledger;
+use super::resources::Resources;
 use super::timers::Timer;
+use super::walks::{LOOKS, ROUND, Walks};
 use refusals::Refusals;
 use standing::{Approval, Standing};
 
 /// All XMPP watchers.
 #[derive(Debug)]
 pub(super) struct XmppWatchers {
-    watchers: BTreeMap<Pair, Watcher>,
-    subscriptions: BTreeMap<DialogId, Subscription>,
+    watchers: IndexMap<Pair, Watcher>,
+    subscriptions: IndexMap<DialogId, Subscription>,
     calls: CallIndex,
     ledger: Ledger,
     refusals: Refusals,
+    walks: Walks,
+    /// Subscriptions that ran out before a restart: when, and of whom.
+    missed: Vec<(Moment, Pair)>,
 }
 
 /// One XMPP user's interest in one SIP contact.
 #[derive(Debug, Default)]
 struct Watcher {
     standing: Standing,
-    dialogs: Vec<DialogId>,
+    dialogs: SmallVec<[DialogId; 2]>,
     /// What the watcher was last told, by resource; `None`: by an earlier process, so in words unknown.
-    shown: BTreeMap<String, Option<Availability>>,
+    shown: Resources<Option<Availability>>,
     /// Attempts in a row that led to no subscription.
     failures: u32,
 }
@@ -55,7 +61,7 @@ struct Subscription {
     dialog: Dialog,
     phase: Phase,
     /// What the contact's last document showed, by resource.
-    document: BTreeMap<String, Availability>,
+    document: Resources<Availability>,
     /// When the first SUBSCRIBE left; long ago for a dialog from the store.
     opened: Moment,
     /// When the last SUBSCRIBE left.
@@ -72,7 +78,7 @@ impl Subscription {
         self.document
             .iter()
             .filter(|(_, a)| a.available)
-            .map(|(resource, _)| resource.clone())
+            .map(|(resource, _)| resource.to_owned())
             .collect()
     }
 }
@@ -94,31 +100,31 @@ impl XmppWatchers {
     /// Nobody watches yet.
     pub(super) fn new() -> Self {
         Self {
-            watchers: BTreeMap::new(),
-            subscriptions: BTreeMap::new(),
+            watchers: IndexMap::new(),
+            subscriptions: IndexMap::new(),
             calls: CallIndex::default(),
             ledger: Ledger::new(Direction::ToSip),
             refusals: Refusals::default(),
+            walks: Walks::default(),
+            missed: Vec::new(),
         }
     }
 
     fn add(
         &mut self,
         desk: &mut Desk,
-        dialog: Dialog,
+        mut dialog: Dialog,
         phase: Phase,
-        document: BTreeMap<String, Availability>,
+        document: Resources<Availability>,
         now: Moment,
         duration: u32,
     ) {
         let id = dialog.id();
-        desk.quota.opened(Direction::ToSip, &dialog.record.pair);
-        self.calls.insert(&dialog.record);
-        self.watchers
-            .entry(dialog.record.pair.clone())
-            .or_default()
-            .dialogs
-            .push(id);
+        desk.quota.opened(Direction::ToSip, &dialog.pair);
+        self.calls.insert(&dialog);
+        let watcher = self.watchers.entry(dialog.pair.clone());
+        dialog.pair = watcher.key().clone();
+        watcher.or_default().dialogs.push(id);
         let subscription = Subscription {
             dialog,
             phase,
@@ -133,7 +139,7 @@ impl XmppWatchers {
 
     /// Forgets a dialog.
     fn remove(&mut self, desk: &mut Desk, id: DialogId) {
-        let Some(mut subscription) = self.subscriptions.remove(&id) else {
+        let Some(mut subscription) = self.subscriptions.swap_remove(&id) else {
             return;
         };
         for timer in [
@@ -147,13 +153,13 @@ impl XmppWatchers {
         if let Some(change) = subscription.dialog.remove() {
             desk.change(change);
         }
-        let record = &subscription.dialog.record;
-        desk.quota.closed(Direction::ToSip, &record.pair);
-        self.calls.remove(record);
-        if let Some(watcher) = self.watchers.get_mut(&record.pair) {
+        let dialog = &subscription.dialog;
+        desk.quota.closed(Direction::ToSip, &dialog.pair);
+        self.calls.remove(dialog);
+        if let Some(watcher) = self.watchers.get_mut(&dialog.pair) {
             watcher.dialogs.retain(|d| *d != id);
         }
-        self.forget_if_idle(&record.pair);
+        self.forget_if_idle(&dialog.pair);
     }
 
     /// Drops a watcher of whom nothing is left to remember.
@@ -163,14 +169,14 @@ impl XmppWatchers {
             .get(pair)
             .is_some_and(|w| w.standing == Standing::Stranger && w.dialogs.is_empty());
         if idle {
-            self.watchers.remove(pair);
+            self.watchers.swap_remove(pair);
         }
     }
 
     /// The dialogs of a pair that are not about to end.
-    fn live(&self, pair: &Pair) -> Vec<DialogId> {
+    fn live(&self, pair: &Pair) -> SmallVec<[DialogId; 2]> {
         let Some(watcher) = self.watchers.get(pair) else {
-            return Vec::new();
+            return SmallVec::new();
         };
         let mut live = watcher.dialogs.clone();
         live.retain(|id| {
@@ -205,18 +211,34 @@ impl XmppWatchers {
             .is_some_and(|w| w.shown.values().any(shown::is_available))
     }
 
-    /// Sends what could not be sent while a link was down.
+    /// A link came up: what could not be sent while it was down is to be.
+    pub(super) fn link_came(&mut self, link: &str) {
+        self.walks.begin(link, self.watchers.len());
+    }
+
+    /// Whether a link's coming still concerns more pairs.
+    pub(super) fn goes_on(&self, link: &str) -> bool {
+        self.walks.goes_on(link)
+    }
+
+    /// Sends the next watchers what could not be sent while a link was down.
     pub(super) fn resync(&mut self, desk: &mut Desk, now: Moment, link: &str) {
-        let owed: Vec<Pair> = self
-            .watchers
-            .iter()
-            .filter(|(pair, w)| w.standing.waits_for_link() && desk.link_of(&pair.sip) == link)
-            .map(|(pair, _)| pair.clone())
-            .collect();
-        for pair in owed {
-            let Some(watcher) = self.watchers.get_mut(&pair) else {
+        let mut told = 0;
+        for _ in 0..LOOKS {
+            if told == ROUND {
+                return;
+            }
+            let Some(place) = self.walks.next(link) else {
+                return;
+            };
+            let Some((pair, watcher)) = self.watchers.get_index_mut(place) else {
                 continue;
             };
+            if !watcher.standing.waits_for_link() || desk.link_of(&pair.sip) != link {
+                continue;
+            }
+            told += 1;
+            let pair = pair.clone();
             match &mut watcher.standing {
                 Standing::Cancelled => self.tell_unsubscribed(desk, now, &pair),
                 Standing::Granted(grant) => {
@@ -251,7 +273,7 @@ impl XmppWatchers {
         self.subscriptions.values().map(|s| {
             let word = match s.phase {
                 Phase::Trying => "trying",
-                Phase::Open if s.dialog.record.active => "active",
+                Phase::Open if s.dialog.active => "active",
                 Phase::Open => "pending",
                 Phase::ToEnd | Phase::Ended => "ending",
             };

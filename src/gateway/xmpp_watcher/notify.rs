@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! NOTIFYs about SIP contacts (RFC 6665 §4.1.3, §4.4.1; RFC 8048 §5.2.1, §6.3).
 
-use std::collections::BTreeMap;
-
 use crate::address::Pair;
 use crate::body::pidf::{self, Document, PidfError};
 use crate::frame::Reply;
 use crate::mapping::presence::{Availability, to_xmpp};
-use crate::record::{DialogId, DialogRecord, Direction, Moment};
+use crate::record::{DialogId, Direction, Moment};
 use crate::sip::{DeltaSeconds, Request, SubscriptionState, Substate, TerminationReason};
 
 use super::super::SipRequest;
 use super::super::desk::{Desk, Refusal};
 use super::super::dialog::Dialog;
+use super::super::resources::Resources;
 use super::super::timers::Timer;
 use super::standing::{Approval, Grant, Standing};
 use super::subscribe::{FIRST_NOTIFY_MS, schedule};
@@ -25,7 +24,7 @@ const MAX_FORKS: usize = 8;
 struct Accepted {
     id: DialogId,
     state: SubscriptionState,
-    document: Option<BTreeMap<String, Availability>>,
+    document: Option<Resources<Availability>>,
 }
 
 impl XmppWatchers {
@@ -76,16 +75,26 @@ impl XmppWatchers {
         let cseq = request
             .cseq()
             .map_err(|_| Refusal::because(400, "Bad CSeq"))?;
-        let family = self.calls.find(call_id, local_tag).to_vec();
+        let of_call = |id: &DialogId| {
+            self.subscriptions.get(id).is_some_and(|s| {
+                let texts = s.dialog.texts();
+                (texts.call_id, texts.local_tag) == (call_id, local_tag)
+            })
+        };
+        let family: Vec<_> = self
+            .calls
+            .find(call_id, local_tag)
+            .filter(of_call)
+            .collect();
         let remote_tag = |id: &DialogId| {
             self.subscriptions
                 .get(id)
-                .and_then(|s| s.dialog.record.remote_tag.clone())
+                .and_then(|s| s.dialog.texts().remote_tag)
         };
         let known = family
             .iter()
             .copied()
-            .find(|id| remote_tag(id).as_deref() == Some(from_tag));
+            .find(|id| remote_tag(id) == Some(from_tag));
         let young = family.iter().copied().find(|id| remote_tag(id).is_none());
         let forking = family.iter().copied().find(|id| {
             self.subscriptions.get(id).is_some_and(|s| {
@@ -111,7 +120,7 @@ impl XmppWatchers {
             .map_err(|_| Refusal::because(400, "Bad Subscription-State"))?;
         if let Some(id) = known
             && let Some(subscription) = self.subscriptions.get(&id)
-            && cseq.number <= subscription.dialog.record.remote_cseq
+            && cseq.number <= subscription.dialog.remote_cseq
         {
             return Err(Refusal::because(500, "CSeq Out of Order"));
         }
@@ -122,9 +131,8 @@ impl XmppWatchers {
             (None, None, None) => return Err(gone()),
         };
         let subscription = self.subscriptions.get_mut(&id).ok_or_else(gone)?;
-        let record = &mut subscription.dialog.record;
-        record.remote_cseq = cseq.number;
-        meet(record, request, from_tag);
+        subscription.dialog.remote_cseq = cseq.number;
+        meet(&mut subscription.dialog, request, from_tag);
         Ok(Accepted {
             id,
             state,
@@ -135,22 +143,20 @@ impl XmppWatchers {
     /// A further notifier answers the same SUBSCRIBE: a dialog of its own (RFC 6665 §4.4.1).
     fn fork(&mut self, desk: &mut Desk, now: Moment, first: DialogId) -> Option<DialogId> {
         let first = self.subscriptions.get(&first)?;
-        desk.room(Direction::ToSip, &first.dialog.record.pair)
-            .ok()?;
-        let (origin, opened, duration) = (&first.dialog, first.opened, first.duration);
-        let mut record = origin.record.clone();
-        record.id = desk.identity.dialog();
-        record.remote_tag = None;
-        record.remote_cseq = 0;
-        record.active = false;
-        record.shown = Vec::new();
-        let mut dialog = Dialog::new(record);
-        dialog.cseq = origin.cseq;
-        dialog.record.cseq_reserved = origin.record.cseq_reserved;
-        let id = dialog.id();
+        desk.room(Direction::ToSip, &first.dialog.pair).ok()?;
+        let (opened, duration) = (first.opened, first.duration);
+        let id = desk.identity.dialog();
+        let mut dialog = first.dialog.fork(id);
         desk.change(dialog.put());
         let left = dialog.expires_in(now);
-        self.add(desk, dialog, Phase::Open, BTreeMap::new(), opened, duration);
+        self.add(
+            desk,
+            dialog,
+            Phase::Open,
+            Resources::default(),
+            opened,
+            duration,
+        );
         schedule(desk, now, id, left);
         Some(id)
     }
@@ -164,7 +170,7 @@ impl XmppWatchers {
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
-        let pair = subscription.dialog.record.pair.clone();
+        let pair = subscription.dialog.pair.clone();
         desk.timers.stop(&Timer::FirstNotify(id));
         if state.substate == Substate::Terminated {
             self.terminated(desk, now, id, &state);
@@ -176,7 +182,7 @@ impl XmppWatchers {
         }
         if let Some(seconds) = state.expires {
             let seconds = seconds.min(desk.config.expires_max);
-            subscription.dialog.record.expires_at = now.plus_secs(u64::from(seconds));
+            subscription.dialog.expires_at = now.plus_secs(u64::from(seconds));
             schedule(desk, now, id, seconds);
         }
         // RFC 8048 §5.2.1: while pending, answer on the SIP side and send nothing to the XMPP user.
@@ -192,8 +198,8 @@ impl XmppWatchers {
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
-        let first = !subscription.dialog.record.active;
-        subscription.dialog.record.active = true;
+        let first = !subscription.dialog.active;
+        subscription.dialog.active = true;
         if let Some(document) = document {
             subscription.document = document;
         }
@@ -230,15 +236,17 @@ impl XmppWatchers {
             return;
         };
         let shown = subscription.available();
-        let kept = &subscription.dialog.record.shown;
-        if force || !shown.iter().all(|resource| kept.contains(resource)) {
-            let gone: Vec<_> = kept
+        let kept = subscription.dialog.texts().shown;
+        if force
+            || !shown
                 .iter()
-                .filter(|resource| !shown.contains(resource))
-                .cloned()
-                .collect();
-            let gone = gone.into_iter().take(pidf::MAX_SHOWN);
-            subscription.dialog.record.shown = shown.iter().cloned().chain(gone).collect();
+                .all(|resource| kept.contains(&resource.as_str()))
+        {
+            subscription.dialog.rewrite(|record| {
+                record.shown.retain(|resource| !shown.contains(resource));
+                record.shown.truncate(pidf::MAX_SHOWN);
+                record.shown.splice(0..0, shown);
+            });
             desk.change(subscription.dialog.put());
         }
     }
@@ -254,7 +262,7 @@ impl XmppWatchers {
         let Some(subscription) = self.subscriptions.get(&id) else {
             return;
         };
-        let pair = subscription.dialog.record.pair.clone();
+        let pair = subscription.dialog.pair.clone();
         if matches!(subscription.phase, Phase::Ended | Phase::ToEnd) {
             let answered = subscription.dialog.in_flight.is_none();
             if answered && subscription.phase == Phase::Ended {
@@ -286,20 +294,30 @@ impl XmppWatchers {
 }
 
 /// Takes over what a NOTIFY tells of the dialog: it creates it (RFC 6665 §4.4.1) and moves its target.
-fn meet(record: &mut DialogRecord, request: &Request, from_tag: &str) {
-    if record.remote_tag.is_none() {
-        record.remote_tag = Some(from_tag.to_owned());
-        record.route_set = request.headers.record_route();
+fn meet(dialog: &mut Dialog, request: &Request, from_tag: &str) {
+    let is_new = dialog.texts().remote_tag.is_none();
+    let contact = request.headers.contact().ok().flatten();
+    let target = contact
+        .map(|contact| contact.uri_text)
+        .filter(|target| target != dialog.texts().remote_target);
+    if !is_new && target.is_none() {
+        return;
     }
-    if let Ok(Some(contact)) = request.headers.contact() {
-        record.remote_target = contact.uri_text;
-    }
+    dialog.rewrite(|record| {
+        if is_new {
+            record.remote_tag = Some(from_tag.to_owned());
+            record.route_set = request.headers.record_route();
+        }
+        if let Some(target) = target {
+            record.remote_target = target;
+        }
+    });
 }
 
 fn read_document(
     desk: &mut Desk,
     request: &Request,
-) -> Result<Option<BTreeMap<String, Availability>>, Refusal> {
+) -> Result<Option<Resources<Availability>>, Refusal> {
     if request.body.is_empty() {
         return Ok(None);
     }
@@ -308,10 +326,10 @@ fn read_document(
     }
     let (limits, shape) = (desk.config.pidf, desk.config.xml);
     match Document::parse_within(&request.body, limits, shape) {
-        Ok(document) => Ok(Some(to_xmpp(
-            &document,
-            request.headers.first("Content-Language"),
-        ))),
+        Ok(document) => {
+            let language = request.headers.first("Content-Language");
+            Ok(Some(to_xmpp(&document, language).into_iter().collect()))
+        }
         Err(PidfError::TooLarge(excess)) => {
             desk.counters.reached.count(excess.into());
             Err(Refusal::new(413))

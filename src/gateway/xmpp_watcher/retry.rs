@@ -39,7 +39,7 @@ impl XmppWatchers {
         let Some(subscription) = self.subscriptions.get(&id) else {
             return;
         };
-        let pair = subscription.dialog.record.pair.clone();
+        let pair = subscription.dialog.pair.clone();
         self.remove(desk, id);
         self.leave_done(desk, &pair);
         self.unreachable(desk, now, &pair, None);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What an XMPP watcher is told of a SIP contact (RFC 8048 §5.2.1 Examples 5, 6; §6.3).
 
-use std::collections::BTreeMap;
-
 use xmpp_parsers::presence::{Presence, Type};
 
 use crate::address::{Jid, Pair};
@@ -11,6 +9,7 @@ use crate::record::Moment;
 
 use super::super::contact_presence::offline;
 use super::super::desk::Desk;
+use super::super::resources::Resources;
 use super::super::timers::Timer;
 use super::XmppWatchers;
 use super::standing::{Approval, Standing};
@@ -132,21 +131,21 @@ impl XmppWatchers {
             return;
         }
         let mut news: Vec<(String, Availability)> = Vec::new();
-        for (resource, told) in &watcher.shown {
-            if is_available(told) && !current.contains_key(resource) {
-                news.push((resource.clone(), offline()));
+        for (resource, told) in watcher.shown.iter() {
+            if is_available(told) && !current.contains(resource) {
+                news.push((resource.to_owned(), offline()));
             }
         }
-        for (resource, availability) in &current {
+        for (resource, availability) in current.iter() {
             if watcher.shown.get(resource).and_then(Option::as_ref) != Some(availability) {
-                news.push((resource.clone(), availability.clone()));
+                news.push((resource.to_owned(), availability.clone()));
             }
         }
         if news.is_empty() && current.is_empty() && !grant.informed {
             news.push((String::new(), offline()));
         }
         grant.informed = true;
-        watcher.shown = current.into_iter().map(|(r, a)| (r, Some(a))).collect();
+        watcher.shown = current.iter().map(|(r, a)| (r, Some(a.clone()))).collect();
         for (resource, availability) in news {
             let presence = availability.to_presence();
             desk.presence(&pair.sip, &resource, pair.xmpp.clone().into(), presence);
@@ -154,16 +153,16 @@ impl XmppWatchers {
     }
 
     /// What the live dialogs of a pair show; a resource that one of them shows as available is.
-    fn documents(&self, pair: &Pair) -> BTreeMap<String, Availability> {
-        let mut current: BTreeMap<String, Availability> = BTreeMap::new();
+    fn documents(&self, pair: &Pair) -> Resources<Availability> {
+        let mut current = Resources::default();
         for subscription in self
             .live(pair)
             .iter()
             .filter_map(|d| self.subscriptions.get(d))
         {
-            for (resource, availability) in &subscription.document {
-                if availability.available || !current.contains_key(resource) {
-                    current.insert(resource.clone(), availability.clone());
+            for (resource, availability) in subscription.document.iter() {
+                if availability.available || !current.contains(resource) {
+                    current.insert(resource, availability.clone());
                 }
             }
         }

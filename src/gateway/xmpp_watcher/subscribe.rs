@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Our SUBSCRIBEs and their results (RFC 6665 §4.1.2, RFC 8048 §5.2.1, §5.2.2).
 
-use std::collections::BTreeMap;
-
 use crate::address::{Pair, SipUri};
 use crate::body::pidf;
 use crate::record::{DialogId, DialogRecord, Direction, Moment};
@@ -11,6 +9,7 @@ use crate::sip::{NameAddr, Response};
 use super::super::RequestResult;
 use super::super::desk::{Desk, Purpose};
 use super::super::dialog::Dialog;
+use super::super::resources::Resources;
 use super::super::timers::Timer;
 use super::{Phase, XmppWatchers};
 
@@ -55,10 +54,17 @@ impl XmppWatchers {
             active: false,
             shown: Vec::new(),
         };
-        let mut dialog = Dialog::new(record);
+        let mut dialog = Dialog::new(&record);
         let id = dialog.id();
         desk.change(dialog.put());
-        self.add(desk, dialog, Phase::Trying, BTreeMap::new(), now, expires);
+        self.add(
+            desk,
+            dialog,
+            Phase::Trying,
+            Resources::default(),
+            now,
+            expires,
+        );
         desk.timers
             .set(Timer::FirstNotify(id), now.plus_ms(FIRST_NOTIFY_MS));
         self.send(desk, now, id, expires);
@@ -121,11 +127,11 @@ impl XmppWatchers {
             return;
         };
         subscription.dialog.in_flight = None;
-        let pair = subscription.dialog.record.pair.clone();
+        let pair = subscription.dialog.pair.clone();
         match subscription.phase {
             Phase::ToEnd if result.status.is_success() => {
                 if let Some(response) = &result.response {
-                    establish(&mut subscription.dialog.record, response);
+                    establish(&mut subscription.dialog, response);
                 }
                 subscription.phase = Phase::Open;
                 self.close(desk, now, id);
@@ -165,15 +171,16 @@ impl XmppWatchers {
             .map_or(asked, |e| e.0)
             .min(asked);
         if let Some(response) = response {
-            establish(&mut subscription.dialog.record, response);
+            establish(&mut subscription.dialog, response);
         }
         subscription.phase = Phase::Open;
-        subscription.dialog.record.expires_at = now.plus_secs(u64::from(granted));
-        subscription.dialog.record.shown = subscription.available();
+        subscription.dialog.expires_at = now.plus_secs(u64::from(granted));
+        let shown = subscription.available();
+        subscription.dialog.rewrite(|record| record.shown = shown);
         let held = subscription.opened.plus_ms(HELD_MS) <= now;
         desk.change(subscription.dialog.put());
         let again = std::mem::take(&mut subscription.again);
-        let pair = subscription.dialog.record.pair.clone();
+        let pair = subscription.dialog.pair.clone();
         schedule(desk, now, id, granted);
         if held && let Some(watcher) = self.watchers.get_mut(&pair) {
             watcher.failures = 0;
@@ -186,35 +193,41 @@ impl XmppWatchers {
 
 /// Sets the deadlines of a subscription that has so many seconds left.
 pub(super) fn schedule(desk: &mut Desk, now: Moment, id: DialogId, seconds: u32) {
+    let ends = now.plus_secs(u64::from(seconds));
+    let at = refresh_at(desk, ends, seconds).max(now.plus_ms(MIN_REFRESH_MS));
+    desk.timers.set(Timer::Refresh(id), at);
+    desk.timers.set(Timer::SubscriberExpires(id), ends);
+}
+
+/// When a subscription of so many seconds is to be refreshed that ends at that moment.
+pub(super) fn refresh_at(desk: &mut Desk, ends: Moment, seconds: u32) -> Moment {
     let life = u64::from(seconds) * 1000;
     let early = desk.identity.between(life / 10, life / 5);
-    desk.timers.set(
-        Timer::Refresh(id),
-        now.plus_ms((life - early).max(MIN_REFRESH_MS)),
-    );
-    desk.timers
-        .set(Timer::SubscriberExpires(id), now.plus_ms(life));
+    Moment(ends.0.saturating_sub(early))
 }
 
 /// Fills in what a 2xx tells of the dialog, unless a NOTIFY has told it (RFC 6665 §4.4.1, RFC 3261 §12.1.2).
-fn establish(record: &mut DialogRecord, response: &Response) {
+fn establish(dialog: &mut Dialog, response: &Response) {
     let tag = response
         .headers
         .to()
         .ok()
         .and_then(|to| to.tag().map(str::to_owned));
-    if record.remote_tag.is_some() && record.remote_tag != tag {
+    let known = dialog.texts().remote_tag;
+    if known.is_some() && known != tag.as_deref() {
         // Another fork's answer.
         return;
     }
-    if record.remote_tag.is_none() {
-        record.remote_tag = tag;
-        record.route_set = response.headers.record_route();
-        record.route_set.reverse();
-    }
-    if let Ok(Some(contact)) = response.headers.contact() {
-        record.remote_target = contact.uri_text;
-    }
+    dialog.rewrite(|record| {
+        if record.remote_tag.is_none() {
+            record.remote_tag = tag;
+            record.route_set = response.headers.record_route();
+            record.route_set.reverse();
+        }
+        if let Ok(Some(contact)) = response.headers.contact() {
+            record.remote_target = contact.uri_text;
+        }
+    });
 }
 
 /// Whether a request goes to this Kamailio first, whose script then takes the token off again.

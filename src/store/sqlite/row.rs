@@ -115,10 +115,10 @@ impl Cells<'_, '_> {
     }
 
     fn pair(&self) -> Result<Pair, StoreError> {
-        Ok(Pair {
-            sip: self.text("sip", |text| Aor::parse(text).ok())?,
-            xmpp: self.text("xmpp", |text| BareJid::new(text).ok())?,
-        })
+        Ok(Pair::new(
+            self.text("sip", |text| Aor::parse(text).ok())?,
+            self.text("xmpp", |text| BareJid::new(text).ok())?,
+        ))
     }
 
     /// Names the place, never the content: addresses are personal data.
