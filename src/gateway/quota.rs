@@ -143,12 +143,17 @@ impl Quota {
         let owners = self.owners(direction, pair);
         for owner in [owners.user, owners.domain] {
             if let Some(held) = self.held.by_owner.get_mut(&owner) {
-                *held -= 1;
+                *held = held.saturating_sub(1);
                 if *held == 0 {
                     self.held.by_owner.remove(&owner);
                 }
             }
         }
+    }
+
+    /// How many dialogs there are.
+    pub(super) fn dialogs(&self) -> u64 {
+        self.held.all
     }
 
     fn owners(&self, direction: Direction, pair: &Pair) -> Owners {

@@ -88,6 +88,11 @@ impl Gateway {
                 self.desk.presence_of_type(&pair, Type::Unavailable);
             }
         }
+        debug_assert_eq!(
+            self.desk.quota.dialogs(),
+            count(self.sip_watchers.len() + self.xmpp_watchers.len()),
+            "a dialog came or went uncounted"
+        );
     }
 
     /// What the inputs since the last call led to.
@@ -244,7 +249,6 @@ impl Gateway {
                 authorizations.push((format!("{direction}_{word}"), total));
             }
         }
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
         StatusView {
             authorizations,
             notifier_dialogs: count(self.sip_watchers.len()),
@@ -269,4 +273,8 @@ impl Gateway {
     pub fn counters(&self) -> Counters {
         self.desk.counters
     }
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
 }

@@ -262,6 +262,15 @@ mod tests {
 
     impl Server {
         async fn with_link(patience: Duration) -> (Self, Link, mpsc::Receiver<LinkEvent>) {
+            Self::with_timing(Timing {
+                silence: patience,
+                answer: patience,
+                ..Timing::default()
+            })
+            .await
+        }
+
+        async fn with_timing(timing: Timing) -> (Self, Link, mpsc::Receiver<LinkEvent>) {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let config = Component {
                 domain: "sip.test".to_owned(),
@@ -270,10 +279,8 @@ mod tests {
                 secret: "s".to_owned(),
             };
             let timing = Timing {
-                silence: patience,
-                answer: patience,
                 retry_floor: Duration::from_millis(1),
-                ..Timing::default()
+                ..timing
             };
             let (sender, events) = mpsc::channel(4);
             let server = Self {
@@ -286,10 +293,14 @@ mod tests {
             (server, link, events)
         }
 
-        async fn accept(&mut self) {
+        async fn connect(&mut self) {
             self.connection = Some(self.listener.accept().await.unwrap().0);
             self.heard.clear();
             self.hear("to='sip.test'").await;
+        }
+
+        async fn accept(&mut self) {
+            self.connect().await;
             self.say(HEAD).await;
             self.hear("</handshake>").await;
             self.say("<handshake/>").await;
@@ -396,6 +407,34 @@ mod tests {
         assert_eq!(reason(&mut events).await, Failure::Silent.to_string());
         server.accept().await;
         expect_up(&mut events).await;
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_too_much_or_too_little_before_it_accepts_is_left() {
+        let most = Limits::with_stanza(1000).untrusted;
+        for (length, legal) in [(most, true), (most + 1, false), (most * 10, false)] {
+            let (mut server, _link, mut events) = Server::with_link(LIMIT).await;
+            server.connect().await;
+            server.say(HEAD).await;
+            server.hear("</handshake>").await;
+            let accepting = "<handshake/>";
+            let rest = length - HEAD.len() - accepting.len();
+            server.say(&(" ".repeat(rest) + accepting)).await;
+            if legal {
+                expect_up(&mut events).await;
+            } else {
+                server.hear("<policy-violation").await;
+                assert!(reason(&mut events).await.contains("too much"), "{length}");
+            }
+        }
+        let (mut server, _link, mut events) = Server::with_timing(Timing {
+            handshake: Duration::from_millis(50),
+            ..Timing::default()
+        })
+        .await;
+        server.connect().await;
+        let expected = Failure::HandshakeTimeout.to_string();
+        assert_eq!(reason(&mut events).await, expected);
     }
 
     #[tokio::test]

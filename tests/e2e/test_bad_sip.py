@@ -76,12 +76,12 @@ def test_a_notify_that_belongs_to_nothing(scene):
 
 
 BODIES = {
-    "not XML": "romeo is here",
-    "another document": "<iscomposing xmlns='urn:ietf:params:xml:ns:im-iscomposing'/>",
-    "a DTD": '<!DOCTYPE presence [<!ENTITY a "open">]><presence xmlns="urn:ietf:params:xml:ns:pidf" entity="pres:x">'
-             "<tuple id='a'><status><basic>&a;</basic></status></tuple></presence>",
-    "too deep": "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:x'>" + "<a>" * 2000 + "</a>" * 2000
-                + "</presence>",
+    "not XML": (400, "romeo is here"),
+    "another document": (400, "<iscomposing xmlns='urn:ietf:params:xml:ns:im-iscomposing'/>"),
+    "a DTD": (400, '<!DOCTYPE presence [<!ENTITY a "open">]><presence xmlns="urn:ietf:params:xml:ns:pidf" entity="pres:x">'
+                   "<tuple id='a'><status><basic>&a;</basic></status></tuple></presence>"),
+    "too deep": (413, "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:x'>" + "<a>" * 2000 + "</a>" * 2000
+                      + "</presence>"),
 }
 
 
@@ -96,7 +96,8 @@ def test_a_notify_with_a_body_that_is_no_presence(stage, kind):
     assert notifier.show().status == 200
     juliet.expect_presence(bare(romeo))
     juliet.forget()
-    assert notifier.notify("active", BODIES[kind]).status == 400
+    status, body = BODIES[kind]
+    assert notifier.notify("active", body).status == status
     juliet.expect_silence(bare(romeo), seconds=0.5)
     # The dialog lives.
     assert notifier.show(show="away").status == 200

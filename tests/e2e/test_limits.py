@@ -71,6 +71,8 @@ def test_subscriptions_of_an_xmpp_user(stage, limit):
         agent.register()
     juliet.presence(bare(romeo), "subscribe")
     notifier = Notifier(romeo, romeo.expect_request("SUBSCRIBE"))
+    asked = f"<presence from='{juliet.jid}' to='{bare(romeo)}' type='subscribe'/>"
+    print(f"SUBSCRIBE: {len(notifier.subscribe.text)} bytes for a stanza of {len(asked)}")
     assert notifier.show().status == 200
     juliet.expect_presence(bare(romeo), "subscribed")
     juliet.expect_presence(bare(romeo))

@@ -184,4 +184,4 @@ def test_many_watchers_come_at_once(stage):
                             calls=500, rate=100)
     assert (done, failed) == (500, 0)
     waiting.until(lambda: len({s.bare for s in juliet.received if s.type == "subscribe"}) == 500,
-                  "juliet to be asked by 500 watchers")
+                  "juliet to be asked by 500 watchers", limit=100)

@@ -472,6 +472,19 @@ fn a_change_during_a_notify_waits_from_when_that_one_left() {
 }
 
 #[test]
+fn a_change_does_not_hold_up_what_a_subscribe_is_owed() {
+    let (mut world, tag) = paced_watcher();
+    world.xmpp(&show("away"));
+    let first = world.sent_one();
+    world.sip(&subscribe(2, &tag, ""));
+    world.xmpp(&show("dnd"));
+    world.result(first.id, 200, "");
+    assert!(body(&world.notifies()[0]).contains("dnd"), "at once");
+    world.pass(60);
+    assert!(world.sent.is_empty());
+}
+
+#[test]
 fn a_refused_notify_is_sent_again_with_the_newest() {
     let (mut world, _) = paced_watcher();
     world.xmpp(&show("away"));
