@@ -342,8 +342,8 @@ mod module {
             .include(root.join("include"))
             .include(source)
             .define("MOD_NAME", "\"stox\"")
-            .warnings(false)
-            .flag_if_supported("-Werror=implicit-function-declaration")
+            .cargo_warnings(false)
+            .flag("-Werror=implicit-function-declaration")
             .cargo_debug(false)
             .try_compile("stox_shim")
             .map_err(|_| {

@@ -13,6 +13,7 @@
 #include "core/kemi.h"
 #include "core/mem/shm.h"
 #include "core/pt.h"
+#include "core/pvapi.h"
 #include "core/pvar.h"
 #include "core/receive.h"
 #include "core/route.h"
@@ -70,12 +71,16 @@
 #pragma weak parse_headers
 #pragma weak parse_rr_body
 #pragma weak process_no
+#pragma weak pv_get_buffer
+#pragma weak pv_get_buffer_size
 #pragma weak pv_get_null
 #pragma weak pv_get_strval
 #pragma weak register_procs
 #pragma weak route_lookup
 #pragma weak route_type
 #pragma weak run_top_route
+#pragma weak sr_kemi_ctx_route
+#pragma weak sr_kemi_eng_get
 #pragma weak sr_kemi_modules_add
 #pragma weak tcp_listen
 #pragma weak tls_listen
@@ -139,25 +144,45 @@ int shim_prepare_events(void)
 	return faked_msg_init();
 }
 
-int shim_run_event_route(char *name)
+int shim_script_is_foreign(void)
+{
+	return sr_kemi_eng_get() != NULL;
+}
+
+static int run_callback(char *callback, char *event, sip_msg_t *message, struct run_act_ctx *context)
+{
+	str name = {callback, strlen(callback)};
+	str data = {event, strlen(event)};
+
+	return sr_kemi_ctx_route(sr_kemi_eng_get(), context, message, EVENT_ROUTE, &name, &data);
+}
+
+int shim_run_event(char *name, char *callback)
 {
 	struct run_act_ctx context;
 	sip_msg_t message;
-	int route, before;
+	int route = -1, before, result = 1;
 
-	route = route_lookup(&event_rt, name);
-	if(route < 0 || event_rt.rlist[route] == NULL)
-		return 0;
+	if(callback == NULL) {
+		route = route_lookup(&event_rt, name);
+		if(route < 0 || event_rt.rlist[route] == NULL)
+			return 0;
+	} else if(!shim_script_is_foreign()) {
+		return -1;
+	}
 	if(faked_msg_get_new(&message) < 0)
 		return -1;
 	before = get_route_type();
 	set_route_type(EVENT_ROUTE);
 	init_run_actions_ctx(&context);
-	run_top_route(event_rt.rlist[route], &message, &context);
+	if(callback == NULL)
+		run_top_route(event_rt.rlist[route], &message, &context);
+	else if(run_callback(callback, name, &message, &context) < 0)
+		result = -1;
 	set_route_type(before);
 	free_sip_msg(&message);
 	ksr_msg_env_reset();
-	return 1;
+	return result;
 }
 
 int shim_parse_headers(struct sip_msg *message)
@@ -191,6 +216,20 @@ int shim_delete(struct sip_msg *message, int offset, int length)
 int shim_add_reply_header(struct sip_msg *message, char *text, int length)
 {
 	return add_lump_rpl(message, text, length, LUMP_RPL_HDR) == NULL ? -1 : 0;
+}
+
+int shim_to_uri(struct sip_msg *message, const char **uri, int *length)
+{
+	if(parse_headers(message, HDR_TO_F, 0) < 0 || message->to == NULL || message->to->parsed == NULL)
+		return 0;
+	*uri = get_to(message)->uri.s;
+	*length = get_to(message)->uri.len;
+	return 1;
+}
+
+int shim_in_local_request(void)
+{
+	return get_route_type() == LOCAL_ROUTE;
 }
 
 int shim_from_own_address(struct sip_msg *message)
@@ -257,10 +296,14 @@ int shim_pv_name(void *parameter)
 	return ((pv_param_t *)parameter)->pvn.u.isname.name.n;
 }
 
-int shim_pv_text(struct sip_msg *message, void *parameter, void *result, char *text, int length)
+int shim_pv_text(struct sip_msg *message, void *parameter, void *result, const char *text, int length)
 {
-	str value = {text, length};
+	/* One of a ring of buffers, as an expression may hold several values. */
+	str value = {pv_get_buffer(), length};
 
+	if(value.len > pv_get_buffer_size())
+		value.len = pv_get_buffer_size();
+	memcpy(value.s, text, value.len);
 	return pv_get_strval(message, (pv_param_t *)parameter, (pv_value_t *)result, &value);
 }
 

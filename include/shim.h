@@ -35,8 +35,11 @@ int shim_register_kemi(void *table);
 
 /* Makes event routes possible; only in mod_init. */
 int shim_prepare_events(void);
-/* Runs event_route[name]; 1 if the script has it, 0 if not, negative on failure. */
-int shim_run_event_route(char *name);
+/* Whether the script is written in another language (KEMI). */
+int shim_script_is_foreign(void);
+/* Runs event_route[name], or with a callback that function of a script in another language; 1 if the script
+ * has it, 0 if not, negative on failure. */
+int shim_run_event(char *name, char *callback);
 
 /* Parses all headers; negative if one is malformed. */
 int shim_parse_headers(struct sip_msg *message);
@@ -47,8 +50,12 @@ int shim_find_header(struct sip_msg *message, const char *name, int name_length,
 int shim_delete(struct sip_msg *message, int offset, int length);
 /* Adds a header to the next reply. */
 int shim_add_reply_header(struct sip_msg *message, char *text, int length);
+/* The URI in To; 0 if there is none. */
+int shim_to_uri(struct sip_msg *message, const char **uri, int *length);
 /* Whether the message came from an address this Kamailio listens on. */
 int shim_from_own_address(struct sip_msg *message);
+/* Whether event_route[tm:local-request] runs: for a request that tm has made here and not yet sent. */
+int shim_in_local_request(void);
 
 /* Parses the elements of a Route header; the list is freed by shim_free_routes. */
 int shim_parse_routes(char *text, int length, struct rr **routes);
@@ -66,8 +73,8 @@ int shim_has_to_tag(struct cell *transaction);
 /* The inner name of a pseudo-variable as a number, set when it is parsed, read when it is evaluated. */
 void shim_pv_set_name(void *spec, int name);
 int shim_pv_name(void *parameter);
-/* The value of a pseudo-variable; text must live until the route has ended. */
-int shim_pv_text(struct sip_msg *message, void *parameter, void *result, char *text, int length);
+/* The value of a pseudo-variable; text is copied, and cut at Kamailio's size of such a value. */
+int shim_pv_text(struct sip_msg *message, void *parameter, void *result, const char *text, int length);
 int shim_pv_null(struct sip_msg *message, void *parameter, void *result);
 
 /* An address in Kamailio's shared memory; only in mod_init. */

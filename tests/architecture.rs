@@ -124,7 +124,7 @@ fn collect(path: &Path, files: &mut Vec<std::path::PathBuf>) {
 fn every_file(name: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let extension = name.rsplit('.').next().unwrap_or_default();
-    let ours = ["rs", "c", "h", "sh", "py", "cfg"].contains(&extension)
+    let ours = ["rs", "c", "h", "sh", "py", "cfg", "js"].contains(&extension)
         || ["Makefile", ".ci/run"].contains(&name);
     if ours
         && !text

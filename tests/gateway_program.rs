@@ -29,7 +29,7 @@ const GENEROUS: Duration = Duration::from_secs(30);
 fn options_are_answered_and_nonsense_is_refused() {
     let mut gateway = Gateway::start("answers", &[]);
     gateway
-        .hand_over(1, &options("juliet@xmpp.example"))
+        .hand_over(1, options("juliet@xmpp.example"))
         .unwrap();
     gateway.hand_over(2, "nonsense\r\n\r\n").unwrap();
     let replies = gateway.replies(2);
@@ -56,6 +56,65 @@ fn an_unusable_store_is_said_in_words() {
     assert!(line.text.contains("/proc/none/stox.db"), "{}", line.text);
 }
 
+/// RFC 4475. The table's other columns are checked over UDP and TCP by `tests/e2e/test_torture.py`.
+#[test]
+fn every_torture_message_is_answered_once_as_written_down() {
+    let senders = ["example.com", "example.net", "example.org"];
+    let senders = senders.map(|domain| format!("sip_domain={domain}"));
+    let mut gateway = Gateway::start("torture", &senders.each_ref().map(String::as_str));
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/rfc4475");
+    let table = std::fs::read_to_string(vectors.join("outcomes")).unwrap();
+    let rows: Vec<Vec<_>> = table
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let (head, rows) = rows.split_first().unwrap();
+    assert_eq!(head[5..], ["frame", "xmpp-frame"]);
+    assert_eq!(rows.len(), 50);
+
+    let mut slot = 0;
+    for row in rows {
+        let message = std::fs::read(vectors.join(row[0]).with_extension("dat")).unwrap();
+        for raw in [to_xmpp(&message), message] {
+            gateway.hand_over(slot, raw).unwrap();
+            slot += 1;
+        }
+    }
+    let replies = gateway.replies(slot as usize);
+    let mut wrong = Vec::new();
+    for (row, slot) in rows.iter().zip((0..).step_by(2)) {
+        let (frame, xmpp) = (&replies[&(slot + 1)], &replies[&slot]);
+        let found = [frame, xmpp].map(|reply| reply.status.to_string());
+        if row[5..] != found {
+            wrong.push(format!(
+                "{} {found:?} {} / {}",
+                row[0], frame.reason, xmpp.reason
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    gateway
+        .hand_over(slot, options("juliet@xmpp.example"))
+        .unwrap();
+    assert_eq!(gateway.replies(1)[&slot].status, 200, "it lives");
+    assert!(gateway.terminate().success());
+}
+
+/// A message with its Request-URI replaced by one to XMPP; a response stays as it is.
+fn to_xmpp(message: &[u8]) -> Vec<u8> {
+    let end = message.windows(2).position(|w| w == b"\r\n").unwrap();
+    let (line, rest) = message.split_at(end);
+    let line = str::from_utf8(line).unwrap();
+    let (method, after) = line.split_once(' ').unwrap();
+    if method.starts_with("SIP/") {
+        return message.to_vec();
+    }
+    let version = after.rfind(" SIP/").map_or("", |at| &after[at..]);
+    let line = format!("{method} sip:juliet@xmpp.example{version}");
+    [line.as_bytes(), rest].concat()
+}
+
 #[test]
 fn a_port_that_falls_behind_makes_the_workers_wait_and_nothing_is_lost() {
     let mut gateway = Gateway::start("behind", &[]);
@@ -63,7 +122,7 @@ fn a_port_that_falls_behind_makes_the_workers_wait_and_nothing_is_lost() {
     // full: that is where a worker answers 503.
     let mut sent = 0;
     let full = loop {
-        match gateway.hand_over(sent, &options("juliet@xmpp.example")) {
+        match gateway.hand_over(sent, options("juliet@xmpp.example")) {
             Ok(()) => sent += 1,
             Err(error) => break error,
         }
@@ -73,7 +132,7 @@ fn a_port_that_falls_behind_makes_the_workers_wait_and_nothing_is_lost() {
     let replies = gateway.replies(sent as usize);
     assert!(replies.values().all(|reply| reply.status == 200));
     gateway
-        .hand_over(sent, &options("juliet@xmpp.example"))
+        .hand_over(sent, options("juliet@xmpp.example"))
         .unwrap();
     assert_eq!(
         gateway.replies(1)[&sent].status,
@@ -86,7 +145,7 @@ fn a_port_that_falls_behind_makes_the_workers_wait_and_nothing_is_lost() {
 fn the_end_of_the_host_is_the_end_of_the_gateway() {
     let mut gateway = Gateway::start("end", &[]);
     gateway
-        .hand_over(1, &options("juliet@xmpp.example"))
+        .hand_over(1, options("juliet@xmpp.example"))
         .unwrap();
     gateway.replies(1);
     gateway.requests = None;
@@ -214,11 +273,11 @@ impl Gateway {
         }
     }
 
-    fn hand_over(&self, index: u32, raw: &str) -> io::Result<()> {
+    fn hand_over(&self, index: u32, raw: impl AsRef<[u8]>) -> io::Result<()> {
         let local = "192.0.2.1:5060".parse().unwrap();
         let request = ToGateway::Request(HandedOver {
             slot: Slot { index, counter: 7 },
-            raw: raw.as_bytes().to_vec(),
+            raw: raw.as_ref().to_vec(),
             request_uri: None,
             contact: None,
             flow: Flow {

@@ -35,6 +35,8 @@ pub struct Config {
     pub components: Vec<Component>,
     /// `contact`: `host:port` in the gateway's Contacts; must lead back to this Kamailio.
     pub contact: Option<String>,
+    /// `event_callback`: the function for events in a script that is not in Kamailio's own language.
+    pub event_callback: Option<String>,
     /// `outbound_proxy`: SIP URI where the gateway's own initial requests go.
     pub outbound_proxy: Option<String>,
     /// `store`: path of the SQLite database (`sqlite:/path`).
@@ -87,6 +89,7 @@ impl Default for Config {
             xmpp_deny: Vec::new(),
             components: Vec::new(),
             contact: None,
+            event_callback: None,
             outbound_proxy: None,
             store: PathBuf::from("/var/lib/stox/stox.db"),
             ports: 1,
@@ -131,6 +134,7 @@ impl Config {
             "xmpp_deny" => self.xmpp_deny.push(pattern(value)?),
             "component" => self.components.push(Component::parse(value)?),
             "contact" => self.contact = Some(contact(value)?),
+            "event_callback" => self.event_callback = Some(function(value)?),
             "outbound_proxy" => self.outbound_proxy = Some(sip_uri(value)?),
             "store" => self.store = store(value)?,
             "ports" => self.ports = number(value, 1..=16)?,
@@ -312,6 +316,17 @@ fn contact(value: &str) -> Result<String, ConfigError> {
     }
 }
 
+fn function(value: &str) -> Result<String, ConfigError> {
+    let name = value.trim();
+    if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err(ConfigError(format!(
+            "must be the name of a function, not \"{}\"",
+            value.escape_debug(),
+        )));
+    }
+    Ok(name.to_owned())
+}
+
 fn sip_uri(value: &str) -> Result<String, ConfigError> {
     let uri = SipUri::parse(value.trim())
         .ok()
@@ -382,6 +397,7 @@ mod tests {
                 "domain=sip.example;host=localhost;port=5347;secret=s",
             ),
             ("contact", "[::1]:5060"),
+            ("event_callback", "ksr_stox_event"),
             ("expires_max", "600"),
             ("expires_min", "30"),
             ("gwmap", "xmpp:xmpp.example=chat.example"),
@@ -430,6 +446,7 @@ mod tests {
         assert_eq!(config.finish(), Ok(()));
         assert_eq!(config.sip_domains, ["sip.example"]);
         assert_eq!(config.contact.as_deref(), Some("[::1]:5060"));
+        assert_eq!(config.event_callback.as_deref(), Some("ksr_stox_event"));
         assert_eq!(
             config.outbound_proxy.as_deref(),
             Some("sip:127.0.0.1:5060;transport=tcp")
@@ -501,6 +518,8 @@ mod tests {
             ("xmpp_allow", "a.*", "*.DOMAIN"),
             ("contact", "a.example", "HOST:PORT"),
             ("contact", "u@a.example:5060", "HOST:PORT"),
+            ("event_callback", "", "name of a function"),
+            ("event_callback", "two words", "name of a function"),
             ("outbound_proxy", "127.0.0.1", "SIP URI"),
             ("outbound_proxy", "tel:1", "SIP URI"),
             ("store", "sqlite:x.db", "sqlite:/ABSOLUTE/PATH"),

@@ -14,6 +14,7 @@ pub struct Parameter {
 pub const PARAMETERS: &[Parameter] = &[
     text("component"),
     text("contact"),
+    text("event_callback"),
     number("expires_max"),
     number("expires_min"),
     text("gwmap"),

@@ -8,7 +8,7 @@ use xmpp_parsers::presence::Type;
 use crate::config::{Config, Limit};
 use crate::frame::Reply;
 use crate::record::{Direction, Moment, Snapshot};
-use crate::sip::{Method, Status};
+use crate::sip::{Method, Request, Status};
 
 use super::desk::{ALLOW, Desk, Purpose, Refusal};
 use super::sip_watcher::SipWatchers;
@@ -114,6 +114,9 @@ impl Gateway {
             Ok(to) => to.tag().map(str::to_owned),
             Err(_) => return self.desk.refuse(r.slot, Refusal::because(400, "Bad To")),
         };
+        if let Some(refusal) = unacceptable(&r.request) {
+            return self.desk.refuse(r.slot, refusal);
+        }
         match (&r.request.method, local_tag) {
             (Method::Subscribe, None) => self.sip_watchers.subscribe(&mut self.desk, now, r),
             (Method::Subscribe, Some(tag)) => {
@@ -277,4 +280,14 @@ impl Gateway {
 
 fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// Why a request is refused whatever it asks for: its CSeq is of another method, or it requires an extension,
+/// of which there is none here (RFC 3261 §8.1.1.5, §8.2.2.3).
+fn unacceptable(request: &Request) -> Option<Refusal> {
+    if request.cseq().is_err() {
+        return Some(Refusal::because(400, "Bad CSeq"));
+    }
+    let required: Vec<_> = request.headers.all("Require").collect();
+    (!required.is_empty()).then(|| Refusal::new(420).with("Unsupported", required.join(", ")))
 }

@@ -1,110 +1,79 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! `event_route[stox:link-up]` and `event_route[stox:link-down]`, and what `$stox(…)` says inside them.
-//!
-//! `$stox(link)` is the link's name, `$stox(reason)` why it went down; outside these routes both are null.
+//! `stox:link-up` and `stox:link-down`: event routes of the script, or calls of one function of a script in
+//! another language (the parameter `event_callback`).
 
-use std::ffi::c_int;
-use std::sync::{Mutex, PoisonError};
+use std::ffi::{CString, c_char};
+use std::ptr;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-use super::boundary::boundary;
 use super::table::name;
-use super::{log, sys, text};
+use super::{hooks, log, sys};
 
-/// The inner names of `$stox(…)`, by their numbers.
-const NAMES: [&str; 2] = ["link", "reason"];
+/// A link as its event tells of it.
+#[derive(Clone)]
+pub(super) struct Link {
+    /// The link's name.
+    pub(super) name: Vec<u8>,
+    /// Why it went down.
+    pub(super) reason: Vec<u8>,
+}
 
-/// The values of [`NAMES`] while a route runs; leaked to it for that long.
-static VALUES: Mutex<Option<[Vec<u8>; 2]>> = Mutex::new(None);
+/// The link that the running event is about.
+static CURRENT: Mutex<Option<Link>> = Mutex::new(None);
 
-/// Makes event routes possible; in mod_init.
+/// The function that takes events, if the script is in another language.
+static CALLBACK: OnceLock<CString> = OnceLock::new();
+
+/// Makes events possible; in mod_init.
 pub(super) fn prepare() -> Result<(), String> {
     // SAFETY: no pointer is passed; this is mod_init.
     if unsafe { sys::shim_prepare_events() } < 0 {
         return Err("event routes cannot be prepared".into());
     }
+    let Some(callback) = hooks::reading(|config| config.event_callback.clone()) else {
+        return Ok(());
+    };
+    // SAFETY: no pointer is passed.
+    if unsafe { sys::shim_script_is_foreign() } == 0 {
+        return Err(
+            "parameter event_callback: the script is in Kamailio's own language: write cfgengine, or leave the \
+             parameter out and use event routes"
+                .into(),
+        );
+    }
+    let callback = CString::new(callback).map_err(|e| format!("parameter event_callback: {e}"))?;
+    CALLBACK.get_or_init(|| callback);
     Ok(())
 }
 
-/// Runs the route for a link, if the script has it.
-pub(super) fn run(link: &[u8], up: bool, reason: &[u8]) {
-    *values() = Some([link.to_vec(), reason.to_vec()]);
-    let route = if up {
+/// Runs the event of a link, if the script has it.
+pub(super) fn run(link: Link, up: bool) {
+    let event = if up {
         c"stox:link-up"
     } else {
         c"stox:link-down"
     };
-    // SAFETY: [K5] the name is only read.
-    let found = unsafe { sys::shim_run_event_route(name(route)) };
-    *values() = None;
+    let callback = CALLBACK.get().map_or(ptr::null_mut(), callback_name);
+    *current_mut() = Some(link);
+    // SAFETY: [K5] the names are only read.
+    let found = unsafe { sys::shim_run_event(name(event), callback) };
+    *current_mut() = None;
+    let event = event.to_string_lossy();
     if found < 0 {
-        log::error(&format!(
-            "event_route[{}] could not be run",
-            route.to_string_lossy()
-        ));
+        log::error(&format!("the event {event} could not be run"));
     }
-    log::debug(|| format!("{}: route found: {}", route.to_string_lossy(), found > 0));
+    log::debug(|| format!("{event}: taken by the script: {}", found > 0));
 }
 
-fn values() -> std::sync::MutexGuard<'static, Option<[Vec<u8>; 2]>> {
-    VALUES.lock().unwrap_or_else(PoisonError::into_inner)
+fn callback_name(name: &CString) -> *mut c_char {
+    name.as_ptr().cast_mut()
 }
 
-/// Reads the name in `$stox(name)`, when the script is read.
-///
-/// # Safety
-///
-/// K2.
-pub(super) unsafe extern "C" fn parse_variable(
-    variable: *mut sys::_pv_spec,
-    inner: *mut sys::str_,
-) -> c_int {
-    boundary(-1, || {
-        // SAFETY: [K2]
-        let Some(&inner) = (unsafe { inner.as_ref() }) else {
-            return -1;
-        };
-        // SAFETY: [K3]
-        let inner = unsafe { text::bytes(inner) };
-        let Some(number) = (0..).zip(NAMES).find(|(_, name)| name.as_bytes() == inner) else {
-            log::error(&format!(
-                "$stox({}) is not known: link or reason",
-                String::from_utf8_lossy(inner)
-            ));
-            return -1;
-        };
-        // SAFETY: [K2]
-        unsafe { sys::shim_pv_set_name(variable.cast(), number.0) };
-        0
-    })
+/// The link that the running event is about; `None` outside events.
+pub(super) fn current() -> Option<Link> {
+    current_mut().clone()
 }
 
-/// The value of `$stox(name)`.
-///
-/// # Safety
-///
-/// K2.
-pub(super) unsafe extern "C" fn variable(
-    message: *mut sys::sip_msg,
-    parameter: *mut sys::pv_param_t,
-    result: *mut sys::pv_value_t,
-) -> c_int {
-    boundary(-1, || {
-        // SAFETY: [K2]
-        let number = unsafe { sys::shim_pv_name(parameter.cast()) };
-        let values = values();
-        let value = values
-            .as_ref()
-            .and_then(|values| values.get(usize::try_from(number).ok()?));
-        match value {
-            Some(value) => {
-                let value = text::kamailio(value);
-                // SAFETY: [K2] the text lives until the route, in which alone this is reached, has ended.
-                unsafe {
-                    sys::shim_pv_text(message, parameter.cast(), result.cast(), value.s, value.len)
-                }
-            }
-            // SAFETY: [K2]
-            None => unsafe { sys::shim_pv_null(message, parameter.cast(), result.cast()) },
-        }
-    })
+fn current_mut() -> std::sync::MutexGuard<'static, Option<Link>> {
+    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,7 +7,7 @@ use std::ptr;
 use crate::config;
 
 use super::table::{Table, kamailio_str, name};
-use super::{boundary, events, functions, kemi, module, own, parameters, rpc, sys, target};
+use super::{boundary, functions, kemi, module, own, parameters, rpc, sys, target, variables};
 
 /// Kamailio refuses a module of another version.
 #[unsafe(no_mangle)]
@@ -92,6 +92,10 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
     text(
         name(c"contact"),
         parameters::set::<{ parameters::place("contact") }>,
+    ),
+    text(
+        name(c"event_callback"),
+        parameters::set::<{ parameters::place("event_callback") }>,
     ),
     number(
         name(c"expires_max"),
@@ -277,9 +281,9 @@ static VARIABLES: Table<[sys::pv_export_t; 2]> = Table::new([
     sys::pv_export_t {
         name: kamailio_str(c"stox"),
         type_: sys::_pv_type::PVT_OTHER,
-        getf: Some(events::variable),
+        getf: Some(variables::value),
         setf: None,
-        parse_name: Some(events::parse_variable),
+        parse_name: Some(variables::parse_name),
         parse_index: None,
         init_param: None,
         iparam: 0,

@@ -395,39 +395,45 @@ pub(super) unsafe extern "C" fn stox_matches(request_uri: sys::stox_text) -> c_i
         // SAFETY: [H1]
         let uri = unsafe { text::hook_bytes(request_uri) }.unwrap_or_default();
         let matches = started().is_some_and(|started| {
-            str::from_utf8(uri).is_ok_and(|uri| is_ours(&started.config, uri))
+            str::from_utf8(uri).is_ok_and(|uri| target(&started.config, uri).is_some())
         });
         c_int::from(matches)
     })
 }
 
-/// Whether a Request-URI names an XMPP domain that is served, or a Contact of the gateway.
-fn is_ours(config: &Config, uri: &str) -> bool {
-    let Ok(uri) = SipUri::parse(uri) else {
-        return false;
-    };
+/// What a URI names for which the gateway is responsible.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A dialog of the gateway, by the user part of its Contact.
+    Dialog(String),
+    /// Somebody in an XMPP domain that is served, by its name on XMPP.
+    Domain(String),
+}
+
+/// Whether a URI names a Contact of the gateway, or an XMPP domain that is served.
+pub(super) fn target(config: &Config, uri: &str) -> Option<Target> {
+    let uri = SipUri::parse(uri).ok()?;
     match uri.scheme {
         // SIPS is taken as well, so that the gateway can say that it does not cross (RFC 7247 §8).
         Scheme::Sip | Scheme::Sips | Scheme::Pres | Scheme::Im => {}
-        Scheme::Tel => return false,
+        Scheme::Tel => return None,
     }
-    is_contact(config, &uri)
-        || (!config.is_sip_domain(&uri.host)
-            && config.serves_xmpp_domain(config.gwmap.xmpp_domain_from_sip(&uri.host)))
+    if let Some(dialog) = dialog(config, &uri) {
+        return Some(Target::Dialog(dialog.to_owned()));
+    }
+    let domain = config.gwmap.xmpp_domain_from_sip(&uri.host);
+    (!config.is_sip_domain(&uri.host) && config.serves_xmpp_domain(domain))
+        .then(|| Target::Domain(domain.to_ascii_lowercase()))
 }
 
-/// Whether a URI is `stox-`, 16 hexadecimal digits, at the host and port of the parameter `contact`.
-fn is_contact(config: &Config, uri: &SipUri) -> bool {
-    let names_dialog = uri.user.as_deref().is_some_and(|user| {
-        user.strip_prefix("stox-")
-            .is_some_and(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
-    });
-    let here = || {
-        let contact = config.contact.as_deref()?;
-        let contact = SipUri::parse(&format!("sip:{contact}")).ok()?;
-        Some(contact.host == uri.host && contact.port.unwrap_or(5060) == uri.port.unwrap_or(5060))
-    };
-    names_dialog && here().unwrap_or(false)
+/// The user part of a URI that is `stox-`, 16 hexadecimal digits, at the host and port of the parameter
+/// `contact`.
+fn dialog<'a>(config: &Config, uri: &'a SipUri) -> Option<&'a str> {
+    let user = uri.user.as_deref()?;
+    let id = user.strip_prefix("stox-")?;
+    let contact = SipUri::parse(&format!("sip:{}", config.contact.as_deref()?)).ok()?;
+    let here = contact.host == uri.host && contact.port.unwrap_or(5060) == uri.port.unwrap_or(5060);
+    (here && id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(user)
 }
 
 /// `stox_stop()` of `include/stox.h`.
@@ -491,7 +497,7 @@ mod tests {
             "sip:stox-0123456789abcdef@192.0.2.1:5060",
             "sip:stox-0123456789abcdef@192.0.2.1",
         ] {
-            assert!(is_ours(&config, uri), "{uri}");
+            assert!(target(&config, uri).is_some(), "{uri}");
         }
         for uri in [
             "sip:romeo@sip.example",
@@ -500,7 +506,28 @@ mod tests {
             "sip:",
             "\u{0}",
         ] {
-            assert!(!is_ours(&config, uri), "{uri}");
+            assert_eq!(target(&config, uri), None, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_target_has_its_name_on_xmpp_or_that_of_its_dialog() {
+        let config = config();
+        for (uri, expected) in [
+            (
+                "sip:juliet@CHAT.example",
+                Target::Domain("xmpp.example".into()),
+            ),
+            (
+                "sip:juliet@Other.example",
+                Target::Domain("other.example".into()),
+            ),
+            (
+                "sip:stox-0123456789abcdef@192.0.2.1",
+                Target::Dialog("stox-0123456789abcdef".into()),
+            ),
+        ] {
+            assert_eq!(target(&config, uri), Some(expected), "{uri}");
         }
     }
 
@@ -514,7 +541,7 @@ mod tests {
             "sip:0123456789abcdef@192.0.2.1",
         ] {
             let uri = SipUri::parse(uri).unwrap();
-            assert!(!is_contact(&config, &uri), "{uri:?}");
+            assert_eq!(dialog(&config, &uri), None, "{uri:?}");
         }
     }
 

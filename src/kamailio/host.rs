@@ -183,7 +183,11 @@ unsafe extern "C" fn event(_: *mut c_void, event: *const sys::stox_event) {
         let link = unsafe { text::hook_bytes(event.link) }.unwrap_or_default();
         // SAFETY: as above.
         let reason = unsafe { text::hook_bytes(event.reason) }.unwrap_or_default();
-        events::run(link, event.up == 1, reason);
+        let link = events::Link {
+            name: link.to_vec(),
+            reason: reason.to_vec(),
+        };
+        events::run(link, event.up == 1);
     });
 }
 

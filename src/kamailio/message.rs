@@ -154,6 +154,20 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// The URI in To.
+    pub(super) fn to_uri(self) -> Option<&'a [u8]> {
+        let mut at: *const std::ffi::c_char = std::ptr::null();
+        let mut length = 0;
+        // SAFETY: [K2] and all else are locals.
+        let found = unsafe { sys::shim_to_uri(self.pointer, &raw mut at, &raw mut length) };
+        let uri = sys::str_ {
+            s: at.cast_mut(),
+            len: length,
+        };
+        // SAFETY: [K3] the URI lies in the message.
+        (found == 1).then(|| unsafe { text::bytes(uri) })
+    }
+
     /// The first header field of that name: offset and length of the field, and the value.
     pub(super) fn header(self, name: &str) -> Option<(i32, i32, &'a [u8])> {
         let (mut offset, mut length) = (0, 0);

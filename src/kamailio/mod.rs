@@ -7,7 +7,7 @@
 //!  exports kemi                     the tables Kamailio reads
 //!  module                           initialisation, the port processes, the end
 //!  parameters functions own rpc     what Kamailio calls, one room per kind
-//!  statistics events
+//!  statistics events variables
 //!  message reply transaction        a request, an answer at once, and tm's transactions
 //!  host                             Kamailio as the host of include/stox.h
 //!  hooks port                       the C ABI of include/stox.h itself, which knows no Kamailio
@@ -51,6 +51,7 @@ mod statistics;
 mod table;
 mod text;
 mod transaction;
+mod variables;
 
 use std::sync::Arc;
 

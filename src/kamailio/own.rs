@@ -60,7 +60,7 @@ pub(super) unsafe fn is_own(message: *mut sys::sip_msg) -> c_int {
     let Some(message) = (unsafe { Message::new(message) }) else {
         return -1;
     };
-    let Some((offset, length, value)) = message.header(HEADER) else {
+    let Some((offset, length, _)) = message.header(HEADER) else {
         return -1;
     };
     // Whoever sent it, it does not go on: a token that leaked once would be good until the next start.
@@ -68,10 +68,17 @@ pub(super) unsafe fn is_own(message: *mut sys::sip_msg) -> c_int {
     if unsafe { sys::shim_delete(message.pointer(), offset, length) } < 0 {
         log::error("the token of stox_own() could not be taken out of a request");
     }
+    if is_genuine(message) { 1 } else { -1 }
+}
+
+/// Whether the request has the token and comes from here. Changes nothing.
+pub(super) fn is_genuine(message: Message<'_>) -> bool {
+    let Some((_, _, value)) = message.header(HEADER) else {
+        return false;
+    };
     // SAFETY: [K2]
     let from_here = unsafe { sys::shim_from_own_address(message.pointer()) } != 0;
-    let genuine = token().is_some_and(|token| same(token.as_bytes(), value.trim_ascii()));
-    if from_here && genuine { 1 } else { -1 }
+    from_here && token().is_some_and(|token| same(token.as_bytes(), value.trim_ascii()))
 }
 
 /// Compares in a time that tells nothing of where a difference is.

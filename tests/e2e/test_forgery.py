@@ -7,20 +7,28 @@ from sip_agent import SipAgent
 
 JULIET = "sip:juliet@xmpp.example"
 EVENT = [("Event", "presence"), ("Expires", "600")]
+OWN_SCRIPT = {"SCRIPT_ELSEWHERE": "1"}
+
+
+def script(handle):
+    """A script that hands every request to XMPP over, without a look at it."""
+    return f"""
+        request_route {{
+            if (stox_match()) {{
+                {handle}
+                exit;
+            }}
+            sl_send_reply("200", "Not to XMPP");
+        }}"""
 
 
 def test_a_sender_whom_the_script_did_not_authenticate(stage):
-    scene = stage(extra="""
-        event_route[core:pre-routing] {
-            # A script whose author forgot to authenticate: the module must not make up for it.
-            if (is_method("SUBSCRIBE") && $hdr(X-Forgot) == "yes" && stox_match()) {
-                stox_handle();
-                drop;
-            }
-        }""")
+    # A script whose author forgot to authenticate: the module must not make up for it.
+    scene = stage(defines=OWN_SCRIPT, extra=script("stox_handle();"))
     juliet, romeo = scene.xmpp("juliet"), scene.sip("romeo")
-    response = romeo.request(romeo.build("SUBSCRIBE", JULIET, headers=EVENT + [("X-Forgot", "yes")]))
+    response = romeo.request(romeo.build("SUBSCRIBE", JULIET, headers=EVENT))
     assert response.status == 403, str(response)
+    assert scene.kamailio.statistics()["handed_over"] == 1
     juliet.expect_silence("romeo@sip.example", seconds=0.5)
 
 
@@ -48,18 +56,14 @@ def test_a_sender_from_a_foreign_domain(scene):
 
 
 def test_an_authenticated_sender_whose_from_is_foreign_is_refused_by_the_module(stage):
-    scene = stage(extra="""
-        event_route[core:pre-routing] {
-            if (is_method("SUBSCRIBE") && $hdr(X-Trusting) == "yes" && stox_match()) {
-                stox_handle("authenticated");
-                drop;
-            }
-        }""")
+    scene = stage(defines=OWN_SCRIPT, extra=script('stox_handle("authenticated");'))
+    romeo = scene.sip("romeo")
     for forged in ("sip:eve@elsewhere.example", "sip:nurse@xmpp.example"):
-        romeo = scene.sip("romeo")
-        response = romeo.request(romeo.build("SUBSCRIBE", JULIET, headers=EVENT + [("X-Trusting", "yes")],
-                                             from_uri=forged))
+        response = romeo.request(romeo.build("SUBSCRIBE", JULIET, headers=EVENT, from_uri=forged))
         assert response.status == 403, str(response)
+    assert scene.kamailio.statistics()["handed_over"] == 2
+    # Without a forgery the same script lets him in.
+    assert romeo.request(romeo.build("SUBSCRIBE", JULIET, headers=EVENT)).status == 200
 
 
 def test_a_forged_from_in_an_xmpp_domain(scene):
