@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -14,7 +15,10 @@ from pathlib import Path
 
 import place
 import waiting
-from program import Missing, Program, find
+from program import Daemon, Missing, Program, find
+
+DAEMON = "daemon"
+"""The mode in which Kamailio goes to the background; the others are named by their options."""
 
 _SCHEMAS = ("standard", "auth_db", "usrloc", "presence")
 
@@ -33,7 +37,7 @@ class Kamailio:
 
     def __init__(self, folder, address, component, config="stox.cfg", port=25060, self_port=25064,
                  sip_domain="sip.example", xmpp_allow="xmpp.example", stox=True, force_active=False, extra="",
-                 memory=("-m", "64", "-M", "8"), defines=None):
+                 memory=("-m", "64", "-M", "8"), defines=None, mode="-DD", user=None):
         self.folder = Path(folder)
         self.address = address
         self.port = port
@@ -41,15 +45,24 @@ class Kamailio:
         self.stox = stox
         self.program = None
         self.memory = list(memory)
+        self.mode = mode
+        self.user = user
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.database = self.folder / "kamailio.sqlite"
-        self.store = self.folder / "stox.db"
+        self.pid_file = self.folder / "kamailio.pid"
+        # What Kamailio writes as another user must lie where that user may go.
+        self._state = tempfile.TemporaryDirectory(prefix="stox-") if user else None
+        state = Path(self._state.name) if user else self.folder
+        self.database = state / "kamailio.sqlite"
+        self.store = state / "stox.db"
         # A socket's path may have 107 bytes at most.
         sockets = self.folder if len(str(self.folder)) < 85 else Path(tempfile.mkdtemp(prefix="stox-"))
         self.ctl = sockets / "ctl.sock"
         self._rpc = sockets / "rpc.sock"
         self._config = self.folder / "kamailio.cfg"
         self._make_database()
+        if user:
+            for path in (state, *state.iterdir()):
+                shutil.chown(path, *user)
         modules = [module_directory() + "/"]
         if stox:
             if not place.module().exists():
@@ -122,8 +135,7 @@ class Kamailio:
 
     def start(self):
         """Starts it and waits until it answers."""
-        argv = [find("kamailio"), "-f", str(self._config), "-DD", "-E", *self.memory, "-Y", str(self.folder)]
-        self.program = Program("kamailio", argv, self.folder / "kamailio.log")
+        self._launch()
 
         def answers():
             if not self.program.alive():
@@ -132,6 +144,16 @@ class Kamailio:
 
         waiting.until(answers, "kamailio to answer", evidence=self.program.tail)
         return self
+
+    def _launch(self):
+        argv = [find("kamailio"), "-f", str(self._config), "-E", *self.memory, "-Y", str(self.folder)]
+        if self.user:
+            argv += ["-u", self.user[0], "-g", self.user[1]]
+        log = self.folder / "kamailio.log"
+        if self.mode == DAEMON:
+            self.program = Daemon("kamailio", argv + ["-P", str(self.pid_file)], log, self.pid_file)
+        else:
+            self.program = Program("kamailio", argv + [self.mode], log)
 
     def stop(self):
         """Ends it in order; returns its exit status."""
