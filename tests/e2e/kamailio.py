@@ -15,7 +15,9 @@ from pathlib import Path
 
 import place
 import waiting
+from certificate import certificate
 from program import Daemon, Missing, Program, find
+from sip_agent import family, host
 
 DAEMON = "daemon"
 """The mode in which Kamailio goes to the background; the others are named by their options."""
@@ -37,7 +39,8 @@ class Kamailio:
 
     def __init__(self, folder, address, component, config="stox.cfg", port=25060, self_port=25064,
                  sip_domain="sip.example", xmpp_allow="xmpp.example", stox=True, force_active=False, extra="",
-                 memory=("-m", "64", "-M", "8"), defines=None, mode="-DD", user=None):
+                 memory=("-m", "64", "-M", "8"), defines=None, mode="-DD", user=None,
+                 tls=None):
         self.folder = Path(folder)
         self.address = address
         self.port = port
@@ -78,11 +81,11 @@ class Kamailio:
             "SIP_DOMAIN": f'"{sip_domain}"',
             "XMPP_ALLOW": f'"{xmpp_allow}"',
             "COMPONENT": f'"{component}"',
-            "LISTEN_UDP": f"udp:{address}:{port}",
-            "LISTEN_TCP": f"tcp:{address}:{port}",
-            "LISTEN_SELF": f"udp:{address}:{self_port}",
-            "SELF_URI": f'"sip:{address}:{self_port}"',
-            "PRESENCE_URI": f'"sip:{address}:{port}"',
+            "LISTEN_UDP": f"udp:{host(address)}:{port}",
+            "LISTEN_TCP": f"tcp:{host(address)}:{port}",
+            "LISTEN_SELF": f"udp:{host(address)}:{self_port}",
+            "SELF_URI": f'"sip:{host(address)}:{self_port}"',
+            "PRESENCE_URI": f'"sip:{host(address)}:{port}"',
             "DB_URL": f'"sqlite:///{self.database}"',
             "STORE": f'"sqlite:{self.store}"',
             "FORCE_ACTIVE": "1" if force_active else "0",
@@ -96,10 +99,26 @@ class Kamailio:
         lines = [f"#!define {name} {value}" for name, value in settings.items()]
         if not stox:
             lines.append("#!define WITHOUT_STOX")
+        if tls == "first":
+            lines += self._tls_lines()
         lines.append(f'include_file "{place.ROOT}/kamailio-cfg/{config}"')
+        if tls == "last":
+            lines += self._tls_lines()
         # No look-ups outside this machine: names stand in configurations only.
         lines += ["dns=no", "rev_dns=no", "dns_try_naptr=off", "log_stderror=yes", extra, ""]
         self._config.write_text("\n".join(lines))
+
+    def _tls_lines(self):
+        """What loads tls.so and makes it listen."""
+        module = Path(module_directory()) / "tls.so"
+        if not module.exists():
+            raise Missing(f"{module} is not installed")
+        chain, key = certificate(self.folder, self.sip_domain)
+        if self.user:
+            shutil.chown(key, *self.user)
+        return ["enable_tls=yes", f"listen=tls:{host(self.address)}:{self.port + 1}", f'loadmodule "{module}"',
+                'modparam("tls", "tls_method", "TLSv1.2+")', f'modparam("tls", "certificate", "{chain}")',
+                f'modparam("tls", "private_key", "{key}")']
 
     def _make_database(self):
         if self.database.exists():
@@ -117,6 +136,11 @@ class Kamailio:
     def proxy(self):
         """Host and port for a socket."""
         return (self.address, self.port)
+
+    @property
+    def tls_proxy(self):
+        """The same for TLS."""
+        return (self.address, self.port + 1)
 
     def account(self, user, password="secret"):
         """Makes an account; returns its address of record."""
@@ -169,13 +193,14 @@ class Kamailio:
 
     def options(self, limit=0.5):
         """The status this Kamailio gives to an OPTIONS for itself; `None` when none comes in time."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        here = host(self.address)
+        with socket.socket(family(self.address), socket.SOCK_DGRAM) as s:
             s.bind((self.address, 0))
             s.settimeout(limit)
-            host, port = s.getsockname()
-            s.sendto((f"OPTIONS sip:{self.address}:{self.port} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{port};"
-                      f"branch=z9hG4bKo{port};rport\r\nFrom: <sip:t@{host}>;tag=o\r\nTo: <sip:{self.address}>\r\n"
-                      f"Call-ID: o{port}@{host}\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 5\r\n"
+            port = s.getsockname()[1]
+            s.sendto((f"OPTIONS sip:{here}:{self.port} SIP/2.0\r\nVia: SIP/2.0/UDP {here}:{port};"
+                      f"branch=z9hG4bKo{port};rport\r\nFrom: <sip:t@{here}>;tag=o\r\nTo: <sip:{here}>\r\n"
+                      f"Call-ID: o{port}@{self.address}\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 5\r\n"
                       "Content-Length: 0\r\n\r\n").encode(), self.proxy)
             try:
                 return int(s.recv(4096).split()[1])

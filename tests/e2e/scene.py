@@ -42,10 +42,10 @@ class Scene:
         """Ends everything, the last started first."""
         self._end.close()
 
-    def sip(self, user, tcp=False, address=None):
+    def sip(self, user, tcp=False, tls=False, address=None):
         """A SIP user with an account."""
-        agent = SipAgent(self.kamailio.proxy, address or self.place.agent_address(), self.kamailio.account(user),
-                         tcp=tcp)
+        proxy = self.kamailio.tls_proxy if tls else self.kamailio.proxy
+        agent = SipAgent(proxy, address or self.place.agent_address(), self.kamailio.account(user), tcp=tcp, tls=tls)
         self._end.callback(agent.close)
         return agent
 
