@@ -28,7 +28,7 @@ inside() {
     mount -t proc proc "$root/proc"
     exec chroot "$root" /usr/bin/env -i \
         HOME=/root PATH=/root/.cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 \
-        CARGO_TARGET_DIR=/stox/target/cargo STOX_REQUIRE_PEERS="${STOX_REQUIRE_PEERS:-}" DEBIAN_MIRROR="$mirror" \
+        CARGO_TARGET_DIR=/stox/target/cargo STOX_REQUIRE_PEERS="${STOX_REQUIRE_PEERS:-}" PYTEST_ADDOPTS="${PYTEST_ADDOPTS:-}" DEBIAN_MIRROR="$mirror" \
         ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
         make -C /stox --no-print-directory "$@"
 }
