@@ -35,6 +35,7 @@ LIST
     cat <<'LIST'
 kamailio-presence-modules  Kamailio's presence server, which the example configuration uses
 kamailio-sqlite-modules    keeps the accounts of the example configuration
+kamailio-tls-modules       speaks TLS to the clients of the scenarios
 prosody              the XMPP server to connect to
 linphone-cli         a real SIP user agent (linphonec)
 baresip              another real SIP user agent

@@ -55,12 +55,18 @@ private_apt() {
         "$@"
 }
 
+# Some mirrors lack the upstream author's signature of the tarball, without which apt does not unpack. What it has
+# fetched it has checked against its own signed lists, and dpkg-source checks it against the package's.
+unpack_unsigned() {
+    sed '/\.asc$/d' "kamailio_${version#*:}.dsc" >unsigned.dsc && dpkg-source -x unsigned.dsc "$tree"
+}
+
 echo "fetch-headers: fetching the source of kamailio $version, whose headers the module is built against"
 log=$apt/log
 # A mirror without one of the suites is no failure yet: what counts is whether the source is found.
 private_apt update >"$log" 2>&1 || true
 rm -rf "$tree"
-(cd "$dest" && private_apt source "kamailio=$version") >>"$log" 2>&1 ||
+(cd "$dest" && { private_apt source "kamailio=$version" || unpack_unsigned; }) >>"$log" 2>&1 ||
     fail "the source of kamailio $version could not be fetched from $mirror (see $log): set DEBIAN_MIRROR, or KAMAILIO_SRC to a source tree"
 [ -f "$tree/src/core/sr_module.h" ] ||
     fail "the source package did not unpack to $tree (see $log): set KAMAILIO_SRC to its source tree"

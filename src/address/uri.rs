@@ -171,24 +171,24 @@ impl fmt::Display for SipUri {
     }
 }
 
-/// A host name, IPv4 address or bracketed IPv6 address in lower case without the root's dot; `None` if
-/// it is none of these.
+/// A host name or IPv4 address in lower case without the root's dot, or an IPv6 address in brackets and its
+/// shortest form; `None` if it is none of these.
 pub(super) fn canonical_host(host: &str) -> Option<String> {
     let host = host.strip_suffix('.').unwrap_or(host);
-    let legal = match host.strip_prefix('[') {
-        Some(address) => address.strip_suffix(']')?.parse::<Ipv6Addr>().is_ok(),
-        // An underscore is no part of a host name, but private networks use it.
-        None => {
-            host.len() <= 253
-                && host.split('.').all(|label| {
-                    !label.is_empty()
-                        && label.len() <= 63
-                        && label
-                            .bytes()
-                            .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-                })
-        }
-    };
+    if let Some(address) = host.strip_prefix('[') {
+        // Several spellings are one address.
+        let address: Ipv6Addr = address.strip_suffix(']')?.parse().ok()?;
+        return Some(format!("[{address}]"));
+    }
+    // An underscore is no part of a host name, but private networks use it.
+    let legal = host.len() <= 253
+        && host.split('.').all(|label| {
+            !label.is_empty()
+                && label.len() <= 63
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        });
     legal.then(|| host.to_ascii_lowercase())
 }
 
@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn every_part_is_read() {
         let uri =
-            SipUri::parse("SIP:a;x=1:secret@[2001:DB8::1]:5070;LR;Maddr=A.b?Subject=x").unwrap();
+            SipUri::parse("SIP:a;x=1:secret@[2001:DB8:0::1]:5070;LR;Maddr=A.b?Subject=x").unwrap();
         assert_eq!(uri.scheme, Scheme::Sip);
         assert_eq!(uri.user.as_deref(), Some("a;x=1"));
         assert_eq!((uri.host.as_str(), uri.port), ("[2001:db8::1]", Some(5070)));

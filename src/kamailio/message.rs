@@ -319,7 +319,7 @@ fn host_and_port(host: &str, port: i32) -> Option<String> {
     let bare = host.trim_matches(['[', ']']);
     match bare.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() => None,
-        Ok(IpAddr::V6(_)) => Some(format!("[{bare}]:{port}")),
+        Ok(IpAddr::V6(address)) => Some(format!("[{address}]:{port}")),
         _ => Some(format!("{host}:{port}")),
     }
 }
@@ -367,6 +367,8 @@ mod tests {
             ("192.0.2.1", Some("192.0.2.1:5060")),
             ("proxy.example", Some("proxy.example:5060")),
             ("2001:db8::1", Some("[2001:db8::1]:5060")),
+            // As Kamailio writes it.
+            ("2001:DB8:0:0:0:0:0:1", Some("[2001:db8::1]:5060")),
             ("[2001:db8::1]", Some("[2001:db8::1]:5060")),
             ("0.0.0.0", None),
             ("::", None),

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 import place
 import ports
 from baresip import Baresip
+from certificate import certificate
 from kamailio import Kamailio
 from linphone import Linphone
 from program import Missing, find
@@ -164,15 +164,6 @@ def check_ports(options):
         sys.exit("make run: " + "\nmake run: ".join(taken))
 
 
-def certificate(folder):
-    """A self-signed certificate for the XMPP domain."""
-    key, chain = folder / "xmpp.example.key", folder / "xmpp.example.crt"
-    subprocess.run([find("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-keyout", str(key), "-out", str(chain), "-days", "30", "-subj", "/CN=xmpp.example",
-                    "-addext", "subjectAltName=DNS:xmpp.example"], check=True, capture_output=True)
-    return chain, key
-
-
 def play(juliet, romeo, kamailio):
     """The scene. Every line is what a client said."""
     say("scene", f"Juliet uses slixmpp, Romeo uses {romeo.name}")
@@ -305,7 +296,7 @@ def run(options):
     folder.mkdir(parents=True)
     with contextlib.ExitStack() as end:
         prosody = Prosody(folder / "prosody", ADDRESS, c2s=options.xmpp_port, component=options.component_port,
-                          certificate=certificate(folder))
+                          certificate=certificate(folder, "xmpp.example"))
         end.callback(prosody.stop)
         kamailio = Kamailio(folder / "kamailio", ADDRESS, prosody.component_parameter(), port=options.sip_port,
                             self_port=options.self_port, extra=LIVE)

@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
@@ -14,7 +15,12 @@ from pathlib import Path
 
 import place
 import waiting
-from program import Missing, Program, find
+from certificate import certificate
+from program import Daemon, Missing, Program, find
+from sip_agent import family, host
+
+DAEMON = "daemon"
+"""The mode in which Kamailio goes to the background; the others are named by their options."""
 
 _SCHEMAS = ("standard", "auth_db", "usrloc", "presence")
 
@@ -33,7 +39,8 @@ class Kamailio:
 
     def __init__(self, folder, address, component, config="stox.cfg", port=25060, self_port=25064,
                  sip_domain="sip.example", xmpp_allow="xmpp.example", stox=True, force_active=False, extra="",
-                 memory=("-m", "64", "-M", "8"), defines=None, parameters=None):
+                 memory=("-m", "64", "-M", "8"), defines=None, parameters=None, mode="-DD", user=None, tls=None,
+                 edit=None):
         self.folder = Path(folder)
         self.address = address
         self.port = port
@@ -41,15 +48,24 @@ class Kamailio:
         self.stox = stox
         self.program = None
         self.memory = list(memory)
+        self.mode = mode
+        self.user = user
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.database = self.folder / "kamailio.sqlite"
-        self.store = self.folder / "stox.db"
+        self.pid_file = self.folder / "kamailio.pid"
+        # What Kamailio writes as another user must lie where that user may go.
+        self._state = tempfile.TemporaryDirectory(prefix="stox-") if user else None
+        state = Path(self._state.name) if user else self.folder
+        self.database = state / "kamailio.sqlite"
+        self.store = state / "stox.db"
         # A socket's path may have 107 bytes at most.
         sockets = self.folder if len(str(self.folder)) < 85 else Path(tempfile.mkdtemp(prefix="stox-"))
         self.ctl = sockets / "ctl.sock"
         self._rpc = sockets / "rpc.sock"
         self._config = self.folder / "kamailio.cfg"
         self._make_database()
+        if user:
+            for path in (state, *state.iterdir()):
+                shutil.chown(path, *user)
         modules = [module_directory() + "/"]
         if stox:
             if not place.module().exists():
@@ -65,11 +81,11 @@ class Kamailio:
             "SIP_DOMAIN": f'"{sip_domain}"',
             "XMPP_ALLOW": f'"{xmpp_allow}"',
             "COMPONENT": f'"{component}"',
-            "LISTEN_UDP": f"udp:{address}:{port}",
-            "LISTEN_TCP": f"tcp:{address}:{port}",
-            "LISTEN_SELF": f"udp:{address}:{self_port}",
-            "SELF_URI": f'"sip:{address}:{self_port}"',
-            "PRESENCE_URI": f'"sip:{address}:{port}"',
+            "LISTEN_UDP": f"udp:{host(address)}:{port}",
+            "LISTEN_TCP": f"tcp:{host(address)}:{port}",
+            "LISTEN_SELF": f"udp:{host(address)}:{self_port}",
+            "SELF_URI": f'"sip:{host(address)}:{self_port}"',
+            "PRESENCE_URI": f'"sip:{host(address)}:{port}"',
             "DB_URL": f'"sqlite:///{self.database}"',
             "STORE": f'"sqlite:{self.store}"',
             "FORCE_ACTIVE": "1" if force_active else "0",
@@ -83,13 +99,42 @@ class Kamailio:
         lines = [f"#!define {name} {value}" for name, value in settings.items()]
         if not stox:
             lines.append("#!define WITHOUT_STOX")
-        lines.append(f'include_file "{place.ROOT}/kamailio-cfg/{config}"')
+        if tls == "first":
+            lines += self._tls_lines()
+        example = place.ROOT / "kamailio-cfg" / config
+        if edit:
+            example = self._edited(example, edit)
+        lines.append(f'include_file "{example}"')
+        if tls == "last":
+            lines += self._tls_lines()
         # No look-ups outside this machine: names stand in configurations only.
         lines += ["dns=no", "rev_dns=no", "dns_try_naptr=off", "log_stderror=yes"]
         if stox:
             lines += [f'modparam("stox", "{name}", {value})' for name, value in (parameters or {}).items()]
         lines += [extra, ""]
         self._config.write_text("\n".join(lines))
+
+    def _edited(self, example, changes):
+        """A copy of an example in which texts are replaced, each found exactly once."""
+        text = example.read_text()
+        for old, new in changes.items():
+            assert text.count(old) == 1, f"{example} says {old} {text.count(old)} times"
+            text = text.replace(old, new)
+        copy = self.folder / example.name
+        copy.write_text(text)
+        return copy
+
+    def _tls_lines(self):
+        """What loads tls.so and makes it listen."""
+        module = Path(module_directory()) / "tls.so"
+        if not module.exists():
+            raise Missing(f"{module} is not installed")
+        chain, key = certificate(self.folder, self.sip_domain)
+        if self.user:
+            shutil.chown(key, *self.user)
+        return ["enable_tls=yes", f"listen=tls:{host(self.address)}:{self.port + 1}", f'loadmodule "{module}"',
+                'modparam("tls", "tls_method", "TLSv1.2+")', f'modparam("tls", "certificate", "{chain}")',
+                f'modparam("tls", "private_key", "{key}")']
 
     def _make_database(self):
         if self.database.exists():
@@ -108,6 +153,11 @@ class Kamailio:
         """Host and port for a socket."""
         return (self.address, self.port)
 
+    @property
+    def tls_proxy(self):
+        """The same for TLS."""
+        return (self.address, self.port + 1)
+
     def account(self, user, password="secret"):
         """Makes an account; returns its address of record."""
         base = sqlite3.connect(self.database, timeout=10)
@@ -125,8 +175,7 @@ class Kamailio:
 
     def start(self):
         """Starts it and waits until it answers."""
-        argv = [find("kamailio"), "-f", str(self._config), "-DD", "-E", *self.memory, "-Y", str(self.folder)]
-        self.program = Program("kamailio", argv, self.folder / "kamailio.log")
+        self._launch()
 
         def answers():
             if not self.program.alive():
@@ -135,6 +184,16 @@ class Kamailio:
 
         waiting.until(answers, "kamailio to answer", evidence=self.program.tail)
         return self
+
+    def _launch(self):
+        argv = [find("kamailio"), "-f", str(self._config), "-E", *self.memory, "-Y", str(self.folder)]
+        if self.user:
+            argv += ["-u", self.user[0], "-g", self.user[1]]
+        log = self.folder / "kamailio.log"
+        if self.mode == DAEMON:
+            self.program = Daemon("kamailio", argv + ["-P", str(self.pid_file)], log, self.pid_file)
+        else:
+            self.program = Program("kamailio", argv + [self.mode], log)
 
     def stop(self):
         """Ends it in order; returns its exit status."""
@@ -150,13 +209,14 @@ class Kamailio:
 
     def options(self, limit=0.5):
         """The status this Kamailio gives to an OPTIONS for itself; `None` when none comes in time."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        here = host(self.address)
+        with socket.socket(family(self.address), socket.SOCK_DGRAM) as s:
             s.bind((self.address, 0))
             s.settimeout(limit)
-            host, port = s.getsockname()
-            s.sendto((f"OPTIONS sip:{self.address}:{self.port} SIP/2.0\r\nVia: SIP/2.0/UDP {host}:{port};"
-                      f"branch=z9hG4bKo{port};rport\r\nFrom: <sip:t@{host}>;tag=o\r\nTo: <sip:{self.address}>\r\n"
-                      f"Call-ID: o{port}@{host}\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 5\r\n"
+            port = s.getsockname()[1]
+            s.sendto((f"OPTIONS sip:{here}:{self.port} SIP/2.0\r\nVia: SIP/2.0/UDP {here}:{port};"
+                      f"branch=z9hG4bKo{port};rport\r\nFrom: <sip:t@{here}>;tag=o\r\nTo: <sip:{here}>\r\n"
+                      f"Call-ID: o{port}@{self.address}\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 5\r\n"
                       "Content-Length: 0\r\n\r\n").encode(), self.proxy)
             try:
                 return int(s.recv(4096).split()[1])

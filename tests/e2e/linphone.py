@@ -61,8 +61,9 @@ class Linphone:
         config.write_text(text)
         self.sip_log = folder / "sip.log"
         self.sip_log.unlink(missing_ok=True)
-        self.program = Program("linphonec", [find("linphonec"), "-c", str(config), "-d", "5", "-l", str(self.sip_log)],
-                               folder / "screen.log", {"HOME": str(folder)}, stdin=subprocess.PIPE)
+        # By lines: linphonec 5.3 would keep what it prints to itself until the end.
+        argv = [find("stdbuf"), "-oL", find("linphonec"), "-c", str(config), "-d", "5", "-l", str(self.sip_log)]
+        self.program = Program("linphonec", argv, folder / "screen.log", {"HOME": str(folder)}, stdin=subprocess.PIPE)
 
     def __enter__(self):
         return self

@@ -56,6 +56,19 @@ class Place:
         self._guard.close()
 
 
+def free_port():
+    """A port of ::1 that nobody has, over UDP and TCP: IPv6's loopback is one address, for all scenarios."""
+    while True:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as tcp, \
+                socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as udp:
+            udp.bind(("::1", 0))
+            try:
+                tcp.bind(udp.getsockname())
+            except OSError:
+                continue
+            return udp.getsockname()[1]
+
+
 def _claim(name):
     start = zlib.crc32(name.encode())
     for step in range(500):

@@ -4,6 +4,7 @@
 import atexit
 import ctypes
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -120,6 +121,46 @@ class Program:
             pass
         _running.discard(self)
         return self.process.wait(limit)
+
+
+class Daemon(Program):
+    """A program that goes to the background: what was started ends, and a file names the process that stays."""
+
+    def __init__(self, name, argv, log, pid_file):
+        pid_file.unlink(missing_ok=True)
+        super().__init__(name, argv, log)
+        self._pid = self._watch = None
+        status = self.process.wait(waiting.LIMIT)
+        if status != 0:
+            raise AssertionError(f"{name} did not go to the background but ended with {status}\n{self.tail(60)}")
+        self._pid = int(waiting.until(lambda: pid_file.exists() and pid_file.read_text().strip(),
+                                      f"{name} to write {pid_file}", evidence=self.tail))
+        self._watch = os.pidfd_open(self._pid)
+
+    @property
+    def pid(self):
+        return self._pid
+
+    def alive(self):
+        return self._watch is not None and not select.select([self._watch], [], [], 0)[0]
+
+    def stop(self, limit=10.0):
+        """Ends it. Nobody but its parent, the system's first process, learns its exit status."""
+        if self.alive():
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGTERM)
+            if not select.select([self._watch], [], [], limit)[0]:
+                self._kill_session()
+        if self._watch is not None:
+            os.close(self._watch)
+            self._watch = None
+        _running.discard(self)
+
+    def _kill_session(self):
+        try:
+            os.killpg(os.getpgid(self._pid), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
 
 
 @atexit.register

@@ -23,7 +23,7 @@ s2s_ports = {{}}
 component_ports = {{ {component} }}
 http_ports = {{}}
 https_ports = {{}}
-use_ipv6 = false
+use_ipv6 = {ipv6}
 modules_enabled = {{ "roster"; "saslauth"; "disco"; "presence"; "message"; "iq"; "ping"; "offline"; "version"; "private"; "vcard4"; "pep"; "carbons"; "blocklist"; "smacks"{tls} }}
 modules_disabled = {{ "s2s" }}
 -- What a client may send is limited by the gateway here, so that the gateway's own limits are what is tested.
@@ -63,7 +63,7 @@ class Prosody:
             ssl = f'ssl = {{ certificate = "{certificate[0]}", key = "{certificate[1]}" }}'
             tls = '; "tls"'
         self._config.write_text(_CONFIG.format(
-            folder=folder, address=address, domain=domain, component_domain=component_domain, c2s=c2s,
+            folder=folder, address=address, ipv6="true" if ":" in address else "false", domain=domain, component_domain=component_domain, c2s=c2s,
             component=component, secret=secret, root="true" if os.getuid() == 0 else "false", ssl=ssl, tls=tls))
 
     def account(self, user, password="secret"):

@@ -7,7 +7,7 @@ import waiting
 from baresip import Baresip
 from kamailio import Kamailio
 from linphone import Linphone
-from place import Place
+from place import Place, free_port
 from prosody import Prosody
 from sip_agent import SipAgent
 from xmpp_user import XmppUser
@@ -16,18 +16,28 @@ _linphone_port = 17060
 
 
 class Scene:
-    """Everything a scenario plays with. Changes are told at once, unless `parameters` say otherwise."""
+    """Everything a scenario plays with; with `ipv6` all of it is on ::1.
 
-    def __init__(self, name, config="stox.cfg", extra="", parameters=None, **kamailio):
+    Changes are told at once, unless `parameters` say otherwise.
+    """
+
+    def __init__(self, name, config="stox.cfg", extra="", parameters=None, ipv6=False, **kamailio):
         self._end = contextlib.ExitStack()
+        self.ipv6 = ipv6
         try:
             self.place = Place(name)
             self._end.callback(self.place.close)
-            self.prosody = Prosody(self.place.path("prosody"), self.place.address(2))
+            server, proxy = self.place.address(2), self.place.address(1)
+            ports = {}
+            if ipv6:
+                server = proxy = "::1"
+                ports = {"c2s": free_port(), "component": free_port()}
+                kamailio = {"port": free_port(), "self_port": free_port(), **kamailio}
+            self.prosody = Prosody(self.place.path("prosody"), server, **ports)
             self._end.callback(self.prosody.stop)
             self.prosody.start()
-            self.kamailio = Kamailio(self.place.path("kamailio"), self.place.address(1),
-                                     self.prosody.component_parameter(), config=config, extra=extra,
+            self.kamailio = Kamailio(self.place.path("kamailio"), proxy, self.prosody.component_parameter(),
+                                     config=config, extra=extra,
                                      parameters={"notify_interval": 0, **(parameters or {})}, **kamailio)
             self._end.callback(self.kamailio.stop)
             for user in ("romeo", "nurse"):
@@ -43,10 +53,11 @@ class Scene:
         """Ends everything, the last started first."""
         self._end.close()
 
-    def sip(self, user, tcp=False, address=None):
+    def sip(self, user, tcp=False, tls=False, address=None):
         """A SIP user with an account."""
-        agent = SipAgent(self.kamailio.proxy, address or self.place.agent_address(), self.kamailio.account(user),
-                         tcp=tcp)
+        proxy = self.kamailio.tls_proxy if tls else self.kamailio.proxy
+        where = {"address": "::1", "port": 0} if self.ipv6 else {"address": address or self.place.agent_address()}
+        agent = SipAgent(proxy, aor=self.kamailio.account(user), tcp=tcp, tls=tls, **where)
         self._end.callback(agent.close)
         return agent
 

@@ -5,6 +5,7 @@ import itertools
 import re
 import select
 import socket
+import ssl
 import threading
 
 import digest
@@ -26,33 +27,82 @@ def pidf(entity, basic="open", tuple="ID-orchard", show=None, note=None):
     return PIDF.format(entity=entity, basic=basic, tuple=tuple, show=show, note=note)
 
 
+def family(address):
+    """The kind of socket that an IP address needs."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def host(address):
+    """An IP address as in a URI."""
+    return f"[{address}]" if ":" in address else address
+
+
+class TlsSocket:
+    """A TLS connection that one thread reads while another writes, which OpenSSL does not allow by itself."""
+
+    def __init__(self, connection):
+        context = ssl.create_default_context()
+        # Who the proxy is does not matter here.
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        self._lock = threading.Lock()
+        self._connection = context.wrap_socket(connection)
+        self._connection.setblocking(False)
+
+    def fileno(self):
+        return self._connection.fileno()
+
+    def recvfrom(self, size):
+        """Whatever has arrived; raises `SSLWantReadError` when that is no whole record."""
+        with self._lock:
+            data = self._connection.recv(size)
+            while self._connection.pending():
+                data += self._connection.recv(size)
+        return data, None
+
+    def sendall(self, data):
+        with self._lock:
+            while data:
+                try:
+                    data = data[self._connection.send(data):]
+                except ssl.SSLWantWriteError:
+                    select.select([], [self._connection], [], waiting.LIMIT)
+
+    def close(self):
+        self._connection.close()
+
+
 class SipAgent:
-    """One SIP user on one socket.
+    """One SIP user on one socket: UDP, TCP, or TLS.
 
     Requests that arrive are answered by `on[method]`, a function from the request to `(status, headers, body)`, or
     to a list of functions called in order with the agent and the request. The default is 200.
     """
 
-    def __init__(self, proxy, address, aor, password="secret", tcp=False, port=25060):
+    def __init__(self, proxy, address, aor, password="secret", tcp=False, tls=False, port=25060):
         self.proxy = proxy
         self.aor = aor
         self.user = aor.split(":")[1].split("@")[0]
         self.password = password
         self.address = address
-        self.tcp = tcp
+        self.host = host(address)
+        self.tcp = tcp or tls
+        self.transport = "tls" if tls else "tcp" if tcp else "udp"
         self.received = []
         self.sent = []
         self.on = {}
         self.contact_host = None
+        self.via_host = None
         self._cursor = 0
         self._stop = threading.Event()
-        if tcp:
+        if self.tcp:
             self.socket = socket.create_connection(proxy, source_address=(address, 0), timeout=waiting.LIMIT)
-            self.port = self.socket.getsockname()[1]
         else:
-            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.socket = socket.socket(family(address), socket.SOCK_DGRAM)
             self.socket.bind((address, port))
-            self.port = port
+        self.port = self.socket.getsockname()[1]
+        if tls:
+            self.socket = TlsSocket(self.socket)
         self._thread = threading.Thread(target=self._read, name=f"sip {aor}", daemon=True)
         self._thread.start()
 
@@ -77,6 +127,8 @@ class SipAgent:
                 continue
             try:
                 data, source = self.socket.recvfrom(65535)
+            except ssl.SSLWantReadError:
+                continue
             except OSError:
                 return
             if not self.tcp:
@@ -115,8 +167,8 @@ class SipAgent:
     @property
     def contact(self):
         """Where this agent says it is reached; `contact_host` makes it say something else."""
-        transport = ";transport=tcp" if self.tcp else ""
-        return f"sip:{self.user}@{self.contact_host or f'{self.address}:{self.port}'}{transport}"
+        transport = f";transport={self.transport}" if self.tcp else ""
+        return f"sip:{self.user}@{self.contact_host or f'{self.host}:{self.port}'}{transport}"
 
     def reply(self, request, status, headers=(), body=""):
         """Answers a request."""
@@ -137,8 +189,8 @@ class SipAgent:
               from_uri=None, routes=(), omit=(), contact=True):
         """The text of a request. `omit` leaves out headers by lower-case name."""
         number = next(_numbers)
-        transport = "TCP" if self.tcp else "UDP"
-        lines = [("Via", f"SIP/2.0/{transport} {self.address}:{self.port};branch=z9hG4bK{self.port}x{number};rport"),
+        via = self.via_host or f"{self.host}:{self.port}"
+        lines = [("Via", f"SIP/2.0/{self.transport.upper()} {via};branch=z9hG4bK{self.port}x{number};rport"),
                  ("Max-Forwards", "70"),
                  ("From", f"<{from_uri or self.aor}>" + ("" if from_tag == "" else f";tag={from_tag or f'f{number}'}")),
                  ("To", f"<{to or uri}>" + (f";tag={to_tag}" if to_tag else "")),
