@@ -88,9 +88,9 @@ impl Headers {
         }
     }
 
-    /// Event; `None` when the header is missing (RFC 6665 §8.2.1).
+    /// Event; `None` when the header is missing or malformed (RFC 6665 §8.2.1).
     pub fn event(&self) -> Option<Event> {
-        self.first("Event").map(Event::parse)
+        self.first("Event").and_then(Event::parse)
     }
 
     /// Expires; `Ok(None)` when missing, an error when it is no number below 2^32 (RFC 3261 §20.19).
@@ -103,12 +103,17 @@ impl Headers {
         SubscriptionState::parse(self.single("Subscription-State")?)
     }
 
-    /// The URIs of Record-Route, top first, each a complete `<sip:…;lr>` element as on the wire.
-    pub fn record_route(&self) -> Vec<String> {
+    /// The elements of Record-Route, top first, each a complete `<sip:…;lr>` as on the wire.
+    pub fn record_route(&self) -> Result<Vec<String>, ParseError> {
         self.list("Record-Route")
             .into_iter()
-            .map(str::to_owned)
-            .collect()
+            .map(|route| {
+                // Behind what is no address with brackets, the next route would not be read as one.
+                let legal = NameAddr::parse(route).is_ok() && route.contains('<');
+                legal.then(|| route.to_owned())
+            })
+            .collect::<Option<_>>()
+            .ok_or(ParseError::Field("Record-Route"))
     }
 
     /// How many Via elements the message carries: how many hops it took.
@@ -173,10 +178,21 @@ mod tests {
             ("via", "SIP/2.0/UDP c"),
         ]);
         assert_eq!(
-            headers.record_route(),
+            headers.record_route().unwrap(),
             ["<sip:a;lr;x=1,2>", "\"q,\" <sip:b;lr>", "<sip:c>"],
         );
         assert_eq!(headers.via_count(), 3);
+    }
+
+    #[test]
+    fn a_route_that_would_swallow_the_next_is_refused() {
+        for value in ["<sip:a>, \"x", "\"x, <sip:a>", "sip:a", "<sip:a", "x"] {
+            assert_eq!(
+                headers(&[("Record-Route", value)]).record_route(),
+                Err(ParseError::Field("Record-Route")),
+                "{value}"
+            );
+        }
     }
 
     #[test]

@@ -115,6 +115,10 @@ impl XmppWatchers {
         {
             return Err(Refusal::because(500, "CSeq Out of Order"));
         }
+        let route_set = request
+            .headers
+            .record_route()
+            .map_err(|_| Refusal::because(400, "Bad Record-Route"))?;
         let document = read_document(request)?;
         let id = match (known, young, forking) {
             (Some(id), _, _) | (None, Some(id), _) => id,
@@ -124,7 +128,7 @@ impl XmppWatchers {
         let subscription = self.subscriptions.get_mut(&id).ok_or_else(gone)?;
         let record = &mut subscription.dialog.record;
         record.remote_cseq = cseq.number;
-        meet(record, request, from_tag);
+        meet(record, request, from_tag, route_set);
         Ok(Accepted {
             id,
             state,
@@ -284,10 +288,10 @@ impl XmppWatchers {
 }
 
 /// Takes over what a NOTIFY tells of the dialog: it creates it (RFC 6665 §4.4.1) and moves its target.
-fn meet(record: &mut DialogRecord, request: &Request, from_tag: &str) {
+fn meet(record: &mut DialogRecord, request: &Request, from_tag: &str, route_set: Vec<String>) {
     if record.remote_tag.is_none() {
         record.remote_tag = Some(from_tag.to_owned());
-        record.route_set = request.headers.record_route();
+        record.route_set = route_set;
     }
     if let Ok(Some(contact)) = request.headers.contact() {
         record.remote_target = contact.uri_text;
