@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Event (RFC 6665 §8.2.1).
 
-use super::syntax::{is_token, split_params};
+use super::syntax::{is_token, param, split_params};
 
 /// The event package and the `id` that tells two subscriptions in one dialog apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,11 +16,7 @@ impl Event {
     /// Reads the header's value; unknown parameters are dropped. `None` when package or id is no token.
     pub fn parse(value: &str) -> Option<Self> {
         let (package, params) = split_params(value);
-        let id = params
-            .into_iter()
-            .find(|(name, _)| name == "id")
-            .and_then(|(_, value)| value)
-            .filter(|id| !id.is_empty());
+        let id = param(params, "id").filter(|id| !id.is_empty());
         let legal = is_token(package) && id.as_deref().is_none_or(is_token);
         legal.then(|| Self {
             package: package.to_owned(),
