@@ -80,7 +80,7 @@ pub(crate) fn request(send: &Send) {
         (send.to_uri.as_str(), send.to_tag.as_deref())
     );
     assert_eq!(read.headers.call_id(), Ok(send.call_id.as_str()));
-    let routes = read.headers.list("Route");
+    let routes: Vec<_> = read.headers.list("Route").collect();
     assert_eq!(routes, send.route_set);
     for route in routes {
         assert!(NameAddr::parse(route).is_ok(), "{route}");
