@@ -13,7 +13,7 @@ MODULES ?= $(firstword $(wildcard /usr/lib/*/kamailio/modules /usr/lib64/kamaili
 .DELETE_ON_ERROR:
 # The steps share two locks, cargo's and apt's, and their output is read in order.
 .NOTPARALLEL:
-.PHONY: help build test soak run bench check install clean
+.PHONY: help build test soak fuzz run bench check install clean
 .PHONY: need-build need-test headers format lint lint-module docs pure edge c-host e2e
 
 help: ## Says what each target does
@@ -29,9 +29,13 @@ build: headers ## Builds target/stox.so for the installed Kamailio; installs wha
 
 test: need-test format lint lint-module docs pure edge c-host e2e ## Runs every test: what .ci/run runs
 
-soak: build $(VENV_READY) ## Runs the same tests with large counts, for hours
+soak: build $(VENV_READY) ## Runs the same tests with large counts, for hours, and fuzzes
 	PROPTEST_CASES=20000 $(CARGO) test --release
 	$(VENV)/bin/python -m pytest tests/e2e -m "soak or not soak"
+	sh tests/fuzz/run.sh
+
+fuzz: need-build ## Looks for inputs that break a promise, FUZZ_MINUTES for each target (10); TARGETS names some
+	sh tests/fuzz/run.sh $(TARGETS)
 
 run: need-test build $(VENV_READY) ## Plays the scene with Kamailio, Prosody and real clients, then stays up
 	$(VENV)/bin/python tests/e2e/demo.py $(ARGS)

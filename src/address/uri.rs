@@ -6,6 +6,9 @@ use std::net::Ipv6Addr;
 
 use super::escape::{is_user_byte, write_escaped};
 
+/// The most parameters of one URI.
+const MAX_PARAMS: usize = 64;
+
 /// The schemes a SIP element may use for a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -200,8 +203,11 @@ fn parse_port(text: &str) -> Result<u16, UriError> {
 }
 
 fn parse_params(text: &str) -> Result<Vec<(String, Option<String>)>, UriError> {
-    text.split(';')
-        .filter(|param| !param.is_empty())
+    let params = || text.split(';').filter(|param| !param.is_empty());
+    if params().nth(MAX_PARAMS).is_some() {
+        return Err(UriError::Malformed);
+    }
+    params()
         .map(|param| match param.split_once('=') {
             Some(("", _)) => Err(UriError::Malformed),
             Some((name, value)) => Ok((name.to_ascii_lowercase(), Some(value.to_owned()))),
@@ -235,6 +241,13 @@ fn is_phone_byte(byte: u8) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn parameters_are_bounded() {
+        let with = |n: usize| SipUri::parse(&format!("sip:a@b{}", ";c=d".repeat(n)));
+        assert_eq!(with(MAX_PARAMS).unwrap().params.len(), MAX_PARAMS);
+        assert_eq!(with(MAX_PARAMS + 1), Err(UriError::Malformed));
+    }
 
     #[test]
     fn every_part_is_read() {

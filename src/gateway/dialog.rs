@@ -236,7 +236,8 @@ impl Dialog {
 
 /// The path to a peer that sent a request without any proxy between: later requests of the dialog take it.
 pub(super) fn adjacent_flow(request: &Request, flow: &Flow) -> Option<Flow> {
-    let adjacent = request.headers.via_count() <= 1 && request.headers.record_route().is_empty();
+    let headers = &request.headers;
+    let adjacent = headers.via_count() <= 1 && headers.first("Record-Route").is_none();
     adjacent.then(|| flow.clone())
 }
 

@@ -19,7 +19,7 @@ mod links;
 mod log;
 mod main_loop;
 mod outbox;
-mod parse;
+pub mod parse;
 mod ports;
 mod questions;
 

@@ -6,7 +6,7 @@ use crate::gateway::{RequestResult, SipRequest};
 use crate::sip::{Message, Status};
 
 /// A handed-over request with what the script changed; or the refusal of one that cannot be read.
-pub(super) fn request(handed: HandedOver) -> Result<SipRequest, Reply> {
+pub fn request(handed: HandedOver) -> Result<SipRequest, Reply> {
     let HandedOver {
         slot,
         raw,
@@ -35,7 +35,7 @@ pub(super) fn request(handed: HandedOver) -> Result<SipRequest, Reply> {
 }
 
 /// The result of a request of ours.
-pub(super) fn result(outcome: Outcome) -> RequestResult {
+pub fn result(outcome: Outcome) -> RequestResult {
     let response = match outcome.raw.as_deref().map(Message::parse) {
         Some(Ok(Message::Response(response))) => Some(response),
         Some(Ok(Message::Request(_)) | Err(_)) | None => None,

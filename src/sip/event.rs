@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Event (RFC 6665 §8.2.1).
 
-use super::syntax::split_params;
+use super::syntax::{is_token, param, split_params};
 
 /// The event package and the `id` that tells two subscriptions in one dialog apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,18 +13,15 @@ pub struct Event {
 }
 
 impl Event {
-    /// Reads the header's value; unknown parameters are dropped.
-    pub fn parse(value: &str) -> Self {
+    /// Reads the header's value; unknown parameters are dropped. `None` when package or id is no token.
+    pub fn parse(value: &str) -> Option<Self> {
         let (package, params) = split_params(value);
-        let id = params
-            .into_iter()
-            .find(|(name, _)| name == "id")
-            .and_then(|(_, value)| value)
-            .filter(|id| !id.is_empty());
-        Self {
+        let id = param(params, "id").filter(|id| !id.is_empty());
+        let legal = is_token(package) && id.as_deref().is_none_or(is_token);
+        legal.then(|| Self {
             package: package.to_owned(),
             id,
-        }
+        })
     }
 }
 
@@ -34,9 +31,11 @@ mod tests {
 
     #[test]
     fn only_package_and_id_count() {
-        let event = |package: &str, id: Option<&str>| Event {
-            package: package.to_owned(),
-            id: id.map(str::to_owned),
+        let event = |package: &str, id: Option<&str>| {
+            Some(Event {
+                package: package.to_owned(),
+                id: id.map(str::to_owned),
+            })
         };
         assert_eq!(
             Event::parse(" presence ; x=y;ID = 7"),
@@ -47,6 +46,22 @@ mod tests {
             Event::parse("Presence.winfo"),
             event("Presence.winfo", None)
         );
-        assert_eq!(Event::parse(""), event("", None));
+        assert_eq!(
+            Event::parse("presence;id=\"7\""),
+            event("presence", Some("7"))
+        );
+    }
+
+    #[test]
+    fn what_is_no_token_could_not_be_said_back() {
+        for value in [
+            "",
+            "pre sence",
+            "presence;id=\"a;b\"",
+            "presence;id=a b",
+            "presence;id=é",
+        ] {
+            assert_eq!(Event::parse(value), None, "{value}");
+        }
     }
 }

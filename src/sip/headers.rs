@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The header fields of a message, in order, names in their long form.
 
-use super::syntax::{split_outside, split_params};
+use super::syntax::{param, split_outside, split_params};
 use super::{CSeq, DeltaSeconds, Event, ExpiresError, NameAddr, ParseError, SubscriptionState};
+
+/// The most elements of Record-Route taken: no request passes more proxies (RFC 3261 §8.1.1.6).
+const MAX_ROUTES: usize = 70;
 
 /// Header fields in the order received. Names compare without case; compact forms are already expanded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -37,12 +40,8 @@ impl Headers {
     }
 
     /// All elements of a comma-separated header, over all its fields, respecting quotes and brackets.
-    pub fn list(&self, name: &str) -> Vec<&str> {
-        self.0
-            .iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
-            .flat_map(|(_, value)| split_outside(value, ','))
-            .collect()
+    pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.all(name).flat_map(|value| split_outside(value, ','))
     }
 
     /// The one field of that name; several are as wrong as none (RFC 3261 §7.3.1).
@@ -80,17 +79,17 @@ impl Headers {
 
     /// The first Contact; `None` when there is none or it is `*`.
     pub fn contact(&self) -> Result<Option<NameAddr>, ParseError> {
-        match self.list("Contact").first() {
-            None | Some(&"*") => Ok(None),
+        match self.list("Contact").next() {
+            None | Some("*") => Ok(None),
             Some(value) => NameAddr::parse(value)
                 .map(Some)
                 .map_err(|_| ParseError::Field("Contact")),
         }
     }
 
-    /// Event; `None` when the header is missing (RFC 6665 §8.2.1).
+    /// Event; `None` when the header is missing or malformed (RFC 6665 §8.2.1).
     pub fn event(&self) -> Option<Event> {
-        self.first("Event").map(Event::parse)
+        self.first("Event").and_then(Event::parse)
     }
 
     /// Expires; `Ok(None)` when missing, an error when it is no number below 2^32 (RFC 3261 §20.19).
@@ -103,17 +102,23 @@ impl Headers {
         SubscriptionState::parse(self.single("Subscription-State")?)
     }
 
-    /// The URIs of Record-Route, top first, each a complete `<sip:…;lr>` element as on the wire.
-    pub fn record_route(&self) -> Vec<String> {
-        self.list("Record-Route")
-            .into_iter()
-            .map(str::to_owned)
-            .collect()
+    /// The elements of Record-Route, top first, each a complete `<sip:…;lr>` as on the wire.
+    pub fn record_route(&self) -> Result<Vec<String>, ParseError> {
+        let mut routes = Vec::new();
+        for route in self.list("Record-Route") {
+            // Behind what is no address with brackets, the next route would not be read as one.
+            let legal = NameAddr::parse(route).is_ok() && route.contains('<');
+            if !legal || routes.len() == MAX_ROUTES {
+                return Err(ParseError::Field("Record-Route"));
+            }
+            routes.push(route.to_owned());
+        }
+        Ok(routes)
     }
 
     /// How many Via elements the message carries: how many hops it took.
     pub fn via_count(&self) -> usize {
-        self.list("Via").len()
+        self.list("Via").count()
     }
 
     /// Whether an Accept header allows a type (`None`: no Accept header at all). Wildcards honoured, q=0 too.
@@ -123,7 +128,6 @@ impl Headers {
         // The most specific range that covers the type decides.
         let decision = self
             .list("Accept")
-            .into_iter()
             .filter_map(|element| {
                 let (range, params) = split_params(element);
                 let specificity = match range.split_once('/')? {
@@ -132,9 +136,7 @@ impl Headers {
                     _ if range.eq_ignore_ascii_case(mime) => 2,
                     _ => return None,
                 };
-                let refused = params.iter().any(|(name, value)| {
-                    name == "q" && value.as_deref().is_some_and(is_zero_quality)
-                });
+                let refused = param(params, "q").is_some_and(|q| is_zero_quality(&q));
                 Some((specificity, !refused))
             })
             .max();
@@ -173,10 +175,31 @@ mod tests {
             ("via", "SIP/2.0/UDP c"),
         ]);
         assert_eq!(
-            headers.record_route(),
+            headers.record_route().unwrap(),
             ["<sip:a;lr;x=1,2>", "\"q,\" <sip:b;lr>", "<sip:c>"],
         );
         assert_eq!(headers.via_count(), 3);
+    }
+
+    #[test]
+    fn a_route_that_would_swallow_the_next_is_refused() {
+        for value in ["<sip:a>, \"x", "\"x, <sip:a>", "sip:a", "<sip:a", "x"] {
+            assert_eq!(
+                headers(&[("Record-Route", value)]).record_route(),
+                Err(ParseError::Field("Record-Route")),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn routes_are_bounded() {
+        let routes = |n: usize| {
+            let value = "<sip:a;lr>,".repeat(n);
+            headers(&[("Record-Route", &value)]).record_route().ok()
+        };
+        assert_eq!(routes(MAX_ROUTES).map(|r| r.len()), Some(MAX_ROUTES));
+        assert_eq!(routes(MAX_ROUTES + 1), None);
     }
 
     #[test]

@@ -4,6 +4,9 @@
 use super::syntax::is_token;
 use super::{CSeq, Headers, Method, NameAddr, Status};
 
+/// The most header fields of one message: a Via and a Record-Route of each of 70 proxies, and room for others.
+pub const MAX_FIELDS: usize = 256;
+
 /// A request or a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
@@ -48,6 +51,9 @@ pub enum ParseError {
     /// A header line has no name, or is not text.
     #[error("malformed header")]
     Header,
+    /// More header fields than [`MAX_FIELDS`].
+    #[error("too many header fields")]
+    TooMany,
     /// A header that must be there is missing or cannot be read.
     #[error("missing or malformed {0}")]
     Field(&'static str),
@@ -130,6 +136,7 @@ fn split_head(bytes: &[u8]) -> (&[u8], &[u8]) {
 fn parse_headers<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Headers, ParseError> {
     let mut headers = Headers::default();
     let mut field: Option<(&str, String)> = None;
+    let mut count = 0;
     // The last line end leaves an empty piece behind it.
     for line in lines.filter(|line| !line.is_empty()) {
         check_text(line)?;
@@ -145,6 +152,10 @@ fn parse_headers<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Headers, Pa
             return Err(ParseError::Header);
         }
         let next = (long_name(name), value.trim().to_owned());
+        count += 1;
+        if count > MAX_FIELDS {
+            return Err(ParseError::TooMany);
+        }
         if let Some((name, value)) = field.replace(next) {
             headers.push(name, value.trim());
         }
@@ -362,6 +373,16 @@ mod tests {
             let error = Err(ParseError::Field("Content-Length"));
             assert_eq!(Message::parse(message.as_bytes()), error, "{length}");
         }
+    }
+
+    #[test]
+    fn header_fields_are_bounded() {
+        let with = |n: usize| request(&format!("A b SIP/2.0\r\n{}\r\n", "X-A: d\r\n".repeat(n)));
+        assert_eq!(
+            with(MAX_FIELDS).unwrap().headers.all("X-A").count(),
+            MAX_FIELDS
+        );
+        assert_eq!(with(MAX_FIELDS + 1), Err(ParseError::TooMany));
     }
 
     fn read_everything(message: &Message) {

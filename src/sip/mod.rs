@@ -21,7 +21,7 @@ pub use cseq::CSeq;
 pub use event::Event;
 pub use expires::{DeltaSeconds, ExpiresError};
 pub use headers::Headers;
-pub use message::{Message, ParseError, Request, Response};
+pub use message::{MAX_FIELDS, Message, ParseError, Request, Response};
 pub use method::Method;
 pub use name_addr::{NameAddr, NameAddrError};
 pub use retry_after::retry_after;

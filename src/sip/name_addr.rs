@@ -4,6 +4,9 @@
 use super::syntax::{find_outside, is_token, params, unquote};
 use crate::address::SipUri;
 
+/// The most header parameters of one address.
+const MAX_PARAMS: usize = 64;
+
 /// An address with its header parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NameAddr {
@@ -44,10 +47,13 @@ impl NameAddr {
             }
         };
         let params = match rest.strip_prefix(';') {
-            Some(rest) => params(rest),
+            Some(rest) => params(rest).take(MAX_PARAMS + 1).collect(),
             None if rest.is_empty() => Vec::new(),
             None => return Err(NameAddrError),
         };
+        if params.len() > MAX_PARAMS {
+            return Err(NameAddrError);
+        }
         let tag = params.iter().find(|(name, _)| name == "tag");
         if let Some((_, Some(tag))) = tag
             && !tag.is_empty()
@@ -100,6 +106,13 @@ mod tests {
         assert_eq!(addr.uri_text, "sip:a;b@sip.example");
         assert_eq!((addr.uri.param("lr"), addr.tag()), (None, Some("1")));
         assert_eq!(NameAddr::parse("<sip:a@b>;tag=").unwrap().tag(), None);
+    }
+
+    #[test]
+    fn parameters_are_bounded() {
+        let with = |n: usize| NameAddr::parse(&format!("<sip:a@b>{}", ";c=d".repeat(n)));
+        assert_eq!(with(MAX_PARAMS).unwrap().params.len(), MAX_PARAMS);
+        assert_eq!(with(MAX_PARAMS + 1), Err(NameAddrError));
     }
 
     #[test]

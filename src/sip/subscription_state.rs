@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::syntax::{is_token, split_params};
+use super::syntax::{is_token, param, split_params};
 use super::{DeltaSeconds, ParseError};
 
 /// The header's value.
@@ -114,20 +114,16 @@ impl SubscriptionState {
         if !is_token(substate) {
             return Err(ParseError::Field("Subscription-State"));
         }
-        let param = |wanted: &str| {
-            let (_, value) = params.iter().find(|(name, _)| name == wanted)?;
-            value.as_deref()
-        };
         let seconds = |name: &str| {
-            param(name)
-                .and_then(|v| DeltaSeconds::parse(v).ok())
+            param(params, name)
+                .and_then(|v| DeltaSeconds::parse(&v).ok())
                 .map(|s| s.0)
         };
         Ok(Self {
             substate: Substate::parse(substate),
-            reason: param("reason")
+            reason: param(params, "reason")
                 .filter(|r| is_token(r))
-                .map(TerminationReason::parse),
+                .map(|r| TerminationReason::parse(&r)),
             expires: seconds("expires"),
             retry_after: seconds("retry-after"),
         })

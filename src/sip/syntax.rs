@@ -3,9 +3,6 @@
 
 use std::borrow::Cow;
 
-/// `;name=value` parameters in order, names in lower case, values unquoted.
-pub(super) type Params = Vec<(String, Option<String>)>;
-
 /// Whether the text is a `token`.
 pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty()
@@ -15,20 +12,18 @@ pub(super) fn is_token(text: &str) -> bool {
 }
 
 /// Splits at a separator that is neither inside a quoted string nor inside angle brackets. Elements are
-/// trimmed; empty ones are left out.
-pub(super) fn split_outside(value: &str, separator: char) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let mut rest = value;
-    while let Some(at) = find_outside(rest, separator) {
-        parts.push(&rest[..at]);
-        rest = &rest[at + separator.len_utf8()..];
-    }
-    parts.push(rest);
-    parts
-        .into_iter()
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .collect()
+/// trimmed; empty ones are left out. One at a time: a header may have as many as it has bytes.
+pub(super) fn split_outside(value: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut rest = Some(value);
+    let parts = std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(at) = find_outside(text, separator) else {
+            return rest.take();
+        };
+        rest = Some(&text[at + separator.len_utf8()..]);
+        Some(&text[..at])
+    });
+    parts.map(str::trim).filter(|part| !part.is_empty())
 }
 
 /// The first place of a character that is neither inside a quoted string nor inside angle brackets.
@@ -55,25 +50,27 @@ pub(super) fn find_outside(value: &str, wanted: char) -> Option<usize> {
 }
 
 /// The value before the first `;`, trimmed, and the parameters after it.
-pub(super) fn split_params(value: &str) -> (&str, Params) {
+pub(super) fn split_params(value: &str) -> (&str, &str) {
     match find_outside(value, ';') {
-        Some(at) => (value[..at].trim(), params(&value[at + 1..])),
-        None => (value.trim(), Params::new()),
+        Some(at) => (value[..at].trim(), &value[at + 1..]),
+        None => (value.trim(), ""),
     }
 }
 
-/// Reads `name=value;name;…`.
-pub(super) fn params(text: &str) -> Params {
-    split_outside(text, ';')
-        .into_iter()
-        .map(|param| match param.split_once('=') {
-            Some((name, value)) => (
-                name.trim_end().to_ascii_lowercase(),
-                Some(unquote(value.trim_start()).into_owned()),
-            ),
-            None => (param.to_ascii_lowercase(), None),
-        })
-        .collect()
+/// Reads `name=value;name;…`, in order, names in lower case, values unquoted.
+pub(super) fn params(text: &str) -> impl Iterator<Item = (String, Option<String>)> {
+    split_outside(text, ';').map(|param| match param.split_once('=') {
+        Some((name, value)) => (
+            name.trim_end().to_ascii_lowercase(),
+            Some(unquote(value.trim_start()).into_owned()),
+        ),
+        None => (param.to_ascii_lowercase(), None),
+    })
+}
+
+/// The value of the first parameter of that name, if it has one.
+pub(super) fn param(text: &str, name: &str) -> Option<String> {
+    params(text).find(|(known, _)| known == name)?.1
 }
 
 /// The content of a quoted string, escapes undone; any other text as it is.
@@ -99,21 +96,20 @@ mod tests {
 
     #[test]
     fn separators_inside_quotes_and_brackets_do_not_count() {
+        let split = |value| split_outside(value, ',').collect::<Vec<_>>();
         assert_eq!(
-            split_outside(r#""a,\",b" <sip:x,y@z>;q="1,2" ,, c"#, ','),
+            split(r#""a,\",b" <sip:x,y@z>;q="1,2" ,, c"#),
             [r#""a,\",b" <sip:x,y@z>;q="1,2""#, "c"],
         );
-        assert_eq!(
-            split_outside(r#""never closed, a"#, ','),
-            [r#""never closed, a"#]
-        );
-        assert_eq!(split_outside("", ','), [""; 0]);
+        assert_eq!(split(r#""never closed, a"#), [r#""never closed, a"#]);
+        assert_eq!(split(""), [""; 0]);
     }
 
     #[test]
     fn parameters_lose_quotes_and_case_of_names() {
-        let (value, params) = split_params(r#"a ; B = "x;\"y" ;;C;d="#);
+        let (value, text) = split_params(r#"a ; B = "x;\"y" ;;C;d="#);
         assert_eq!(value, "a");
+        let params: Vec<_> = params(text).collect();
         let expected = [("b", Some(r#"x;"y"#)), ("c", None), ("d", Some(""))];
         assert_eq!(
             params,

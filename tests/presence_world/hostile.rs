@@ -17,6 +17,12 @@ fn bad_subscribes_get_the_rfcs_code() {
         (good.replace("Event: presence\n", ""), 489),
         (good.replace("Event: presence", "Event: dialog"), 489),
         (
+            // It could not be said back: `id` is a token.
+            good.replace("Event: presence", "Event: presence;id=\"a;b\""),
+            489,
+        ),
+        (subscribe(1, "", "Record-Route: <sip:a;lr>, \"x\n"), 400),
+        (
             good.replace("Contact: <sip:romeo@198.51.100.7:5070>\n", ""),
             400,
         ),
@@ -73,6 +79,7 @@ fn bad_notifies_get_the_rfcs_code() {
         ("CSeq: 2", "CSeq: 1", 500),
         ("Event: presence\n", "", 489),
         ("Event: presence", "Event: dialog", 489),
+        ("Event: presence", "Record-Route: x\nEvent: presence", 400),
         ("Subscription-State: active\n", "", 400),
         ("application/pidf+xml", "text/plain", 415),
         ("<tuple", "<!DOCTYPE x><tuple", 400),

@@ -14,7 +14,7 @@ use stox::sip::{Message, Status};
 use stox::stanza::{Inbound, Stanza};
 use stox::store::{Memory, Store};
 
-use crate::wire::arriving;
+use super::wire::arriving;
 
 pub(crate) const START: Moment = Moment(1_700_000_000_000);
 const LINK: &str = "example.net";
@@ -26,7 +26,7 @@ pub(crate) struct World {
     pub(crate) store: Memory,
     pub(crate) now: Moment,
     pub(crate) next_slot: u32,
-    generation: u32,
+    pub(crate) generation: u32,
     pub(crate) replies: Vec<Reply>,
     pub(crate) sent: Vec<Send>,
     pub(crate) stanzas: Vec<Element>,

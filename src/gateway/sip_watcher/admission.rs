@@ -55,6 +55,10 @@ pub(super) fn accept(
         .ok()
         .flatten()
         .ok_or_else(|| Refusal::because(400, "Missing Contact"))?;
+    let route_set = request
+        .headers
+        .record_route()
+        .map_err(|_| Refusal::because(400, "Bad Record-Route"))?;
     check_accept(request)?;
     let expires = granted_expires(desk, request)?;
     let xmpp = contact_of(desk, request, &to.uri)?;
@@ -72,7 +76,7 @@ pub(super) fn accept(
         local_uri: to.uri_text.clone(),
         remote_uri: from.uri_text.clone(),
         remote_target: contact.uri_text.clone(),
-        route_set: request.headers.record_route(),
+        route_set,
         flow: adjacent_flow(request, &r.flow),
         cseq_reserved: 0,
         remote_cseq: cseq.number,

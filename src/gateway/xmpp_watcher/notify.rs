@@ -124,6 +124,10 @@ impl XmppWatchers {
         {
             return Err(Refusal::because(500, "CSeq Out of Order"));
         }
+        let route_set = request
+            .headers
+            .record_route()
+            .map_err(|_| Refusal::because(400, "Bad Record-Route"))?;
         let document = read_document(desk, request)?;
         let id = match (known, young, forking) {
             (Some(id), _, _) | (None, Some(id), _) => id,
@@ -132,7 +136,7 @@ impl XmppWatchers {
         };
         let subscription = self.subscriptions.get_mut(&id).ok_or_else(gone)?;
         subscription.dialog.remote_cseq = cseq.number;
-        meet(&mut subscription.dialog, request, from_tag);
+        meet(&mut subscription.dialog, request, from_tag, route_set);
         Ok(Accepted {
             id,
             state,
@@ -294,7 +298,7 @@ impl XmppWatchers {
 }
 
 /// Takes over what a NOTIFY tells of the dialog: it creates it (RFC 6665 §4.4.1) and moves its target.
-fn meet(dialog: &mut Dialog, request: &Request, from_tag: &str) {
+fn meet(dialog: &mut Dialog, request: &Request, from_tag: &str, route_set: Vec<String>) {
     let is_new = dialog.texts().remote_tag.is_none();
     let contact = request.headers.contact().ok().flatten();
     let target = contact
@@ -306,7 +310,7 @@ fn meet(dialog: &mut Dialog, request: &Request, from_tag: &str) {
     dialog.rewrite(|record| {
         if is_new {
             record.remote_tag = Some(from_tag.to_owned());
-            record.route_set = request.headers.record_route();
+            record.route_set = route_set;
         }
         if let Some(target) = target {
             record.remote_target = target;

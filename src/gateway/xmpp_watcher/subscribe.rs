@@ -221,7 +221,8 @@ fn establish(dialog: &mut Dialog, response: &Response) {
     dialog.rewrite(|record| {
         if record.remote_tag.is_none() {
             record.remote_tag = tag;
-            record.route_set = response.headers.record_route();
+            // A route that cannot be read cannot be taken; without any the peer is tried at its Contact.
+            record.route_set = response.headers.record_route().unwrap_or_default();
             record.route_set.reverse();
         }
         if let Ok(Some(contact)) = response.headers.contact() {

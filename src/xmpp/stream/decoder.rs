@@ -8,6 +8,7 @@ use rxml::parser::{Options, Parse, RawEvent, RawParser, RawQName, WithOptions};
 use crate::body::Misshapen;
 
 use super::scope::Scopes;
+use super::weight::Weight;
 use super::{Condition, Excess, Header, Limits, NS_STREAMS, Refused, StreamError};
 
 /// Longest attribute value, name or piece of text that the parser takes; a longer attribute ends the
@@ -63,6 +64,8 @@ pub struct Decoder {
     parsed: u64,
     /// Where the current stanza began.
     start: u64,
+    /// What the current stanza takes in memory.
+    weight: Weight,
 }
 
 /// An opening tag being read.
@@ -121,6 +124,7 @@ impl Decoder {
             consumed: 0,
             parsed: 0,
             start: 0,
+            weight: Weight::default(),
         }
     }
 
@@ -165,13 +169,19 @@ impl Decoder {
             RawEvent::ElementHeadOpen(_, name) => {
                 if self.open.len() == 1 {
                     self.start = begin;
+                    self.weight = Weight::default();
                 }
                 self.open_head(name)?;
+                self.weight.element();
                 self.limit_size(self.parsed);
+                self.limit_weight();
                 Ok(None)
             }
             RawEvent::Attribute(_, name, value) => {
                 self.limit_size(self.parsed);
+                let first = self.head.as_ref().is_some_and(|head| head.count == 0);
+                self.weight.attribute(first || name.0.is_some());
+                self.limit_weight();
                 self.add_attribute(name, value);
                 Ok(None)
             }
@@ -350,8 +360,21 @@ impl Decoder {
 
     /// Skips the current stanza if it reaches to `end` and that is too far.
     fn limit_size(&mut self, end: u64) {
-        let in_stanza = self.open.len() > 1;
-        if !in_stanza || self.skipping.is_some() || end - self.start <= self.limits.stanza as u64 {
+        if end - self.start > self.limits.stanza as u64 {
+            self.too_large();
+        }
+    }
+
+    /// Skips the current stanza if it takes too much memory for its size so far. Judged at whole events only,
+    /// so that it does not matter in which pieces they come.
+    fn limit_weight(&mut self) {
+        if self.weight.exceeds(self.parsed - self.start) {
+            self.too_large();
+        }
+    }
+
+    fn too_large(&mut self) {
+        if self.open.len() <= 1 || self.skipping.is_some() {
             return;
         }
         match &mut self.head {
@@ -469,6 +492,21 @@ mod tests {
             read("<message xmlns='jabber:client'/>")[..],
             [Received::Other(_)]
         ));
+    }
+
+    #[test]
+    fn a_stanza_of_many_small_elements_is_skipped_though_its_bytes_are_few() {
+        let large = Limits::with_stanza(100_000);
+        let mut decoder = Decoder::new(CONTENT, large);
+        decoder.trust();
+        let body = |n: usize| format!("<iq>{}</iq>", "<a b=''/>".repeat(n));
+        let text = format!("{HEAD}{}{}<iq/>", body(80), body(1000));
+        let mut input = text.as_bytes();
+        let mut next = || decoder.decode(&mut input).unwrap().unwrap();
+        assert!(matches!(next(), Received::Header(_)));
+        assert!(matches!(next(), Received::Content(_)));
+        assert_eq!(excess(&next()), Some(Excess::Size));
+        assert_eq!(next(), content("<iq xmlns='jabber:client'/>"));
     }
 
     #[test]

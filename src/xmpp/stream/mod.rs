@@ -16,6 +16,7 @@ mod limits;
 mod reader;
 mod refused;
 mod scope;
+mod weight;
 mod writer;
 
 pub use decoder::{Decoder, Received};
