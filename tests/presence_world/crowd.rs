@@ -45,6 +45,11 @@ impl Crowd {
             ("xmpp_allow", "example.com"),
             ("contact", "192.0.2.9:5060"),
             ("outbound_proxy", "sip:192.0.2.9:5060"),
+            ("max_user_dialogs", "0"),
+            ("max_user_subscribes", "0"),
+            ("max_domain_dialogs", "0"),
+            ("max_domain_subscribes", "0"),
+            ("notify_interval", "0"),
         ] {
             config.set(name, value).unwrap();
         }
