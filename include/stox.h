@@ -36,6 +36,7 @@ extern "C" {
 #define STOX_OK 0        /* done; for a request: taken, stox will reply to it */
 #define STOX_DONE 1      /* nothing is to be done: a retransmission, or the transaction is over already */
 #define STOX_REFUSED 2   /* stox cannot take it now: answer 503 with the Retry-After that was set */
+#define STOX_TOO_LARGE 3 /* stox will never take it, for its size: answer 413 */
 #define STOX_FAILED (-1) /* a fault, already logged, or described in the error text */
 
 /* Log levels, from Kamailio. */
@@ -166,7 +167,7 @@ uint32_t stox_ports(void);
 void stox_run_port(uint32_t index);
 
 /* Hands a request over. message is what suspend() and cancel() get. On STOX_REFUSED, the request is not
- * suspended any more, and retry_after (in seconds) is set. */
+ * suspended any more, and retry_after (in seconds) is set; on STOX_TOO_LARGE it never was. */
 int stox_request(const stox_request_in *request, void *message, uint32_t *retry_after);
 
 /* Hands over the final response to a request of ours; raw is absent if none came. */

@@ -9,8 +9,11 @@ use super::{Command, ToGateway};
 /// that must be seen, not interpreted.
 pub const VERSION: u8 = 1;
 
-/// The largest frame, in bytes: a 64 KiB message and what is said about it.
+/// The largest frame, in bytes: a message and what is said about it.
 pub const MAX_FRAME: usize = 128 * 1024;
+
+/// The largest SIP message that a frame is made for, in bytes: a body of 64 KiB and its headers.
+pub const MAX_MESSAGE: usize = 80 * 1024;
 
 /// Why bytes are not a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

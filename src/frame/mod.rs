@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 mod codec;
 mod question;
 
-pub use codec::{FrameError, MAX_FRAME, VERSION};
+pub use codec::{FrameError, MAX_FRAME, MAX_MESSAGE, VERSION};
 pub use question::{Answer, MAX_ANSWER, MAX_QUESTION, Question, Record, Value};
 
 /// A slot of the in-flight table: which handed-over transaction, and which use of it.

@@ -49,6 +49,10 @@ pub(super) unsafe fn is_ours(message: *mut sys::sip_msg) -> c_int {
     // SAFETY: [H1] the URI lives for the call.
     match unsafe { hooks::stox_matches(text::hook(message.request_uri())) } {
         1 => TRUE,
+        sys::STOX_TOO_LARGE => {
+            reply::send(message, 413, "Request Entity Too Large", &[]);
+            END
+        }
         _ => FALSE,
     }
 }
@@ -149,6 +153,10 @@ pub(super) unsafe fn hand_over(message: *mut sys::sip_msg, authenticated: bool) 
                 "Service Unavailable",
                 &[("Retry-After", &seconds)],
             );
+            END
+        }
+        sys::STOX_TOO_LARGE => {
+            reply::send(message, 413, "Request Entity Too Large", &[]);
             END
         }
         _ => FALSE,

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::address::{Scheme, SipUri};
 use crate::config::Config;
-use crate::frame::{Flow, HandedOver, Outcome, Protocol, RequestId, Slot};
+use crate::frame::{Flow, HandedOver, MAX_MESSAGE, Outcome, Protocol, RequestId, Slot};
 use crate::process::{AskError, Channels, Counter, ForeignMapping, Refusal, Supervision, port};
 
 use super::boundary::boundary_with;
@@ -294,6 +294,10 @@ fn take(started: &Started, request: HandedOver, message: *mut c_void) -> Result<
     let (Some(suspend), Some(cancel)) = (host.suspend, host.cancel) else {
         return Ok(sys::STOX_FAILED);
     };
+    if request.raw.len() > MAX_MESSAGE {
+        started.channels.count(Counter::OverMaxBody);
+        return Ok(sys::STOX_TOO_LARGE);
+    }
     started.channels.ready()?;
     let reservation = started.channels.reserve()?;
     let mut transaction = sys::stox_transaction { index: 0, label: 0 };

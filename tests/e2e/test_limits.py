@@ -102,6 +102,18 @@ def test_bodies_of_requests(stage):
     reached(scene, "max_body", 2)
 
 
+def test_bodies_as_large_as_a_message_can_be(stage):
+    scene = stage(defines=TRUSTING, extra="tcp_rd_buf_size=1048576")
+    romeo = scene.sip("romeo", tcp=True)
+    text = [("Content-Type", "text/plain")]
+    # Beyond 80 KiB a message is refused by the SIP worker.
+    for length, status in ((65_536, 200), (65_537, 413), (83_000, 413), (655_360, 413)):
+        response = romeo.request(romeo.build("SUBSCRIBE", JULIET, headers=EVENT + text, body="x" * length))
+        assert response.status == status, str(response)
+        assert not response["retry-after"]
+    reached(scene, "max_body", 3)
+
+
 def padded(length):
     document = pidf("romeo@sip.example")
     return document + " " * (length - len(document))
