@@ -13,6 +13,7 @@ pub use limit::{Limit, Reached};
 pub use parameter::{ConfigError, PARAMETERS, Parameter};
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -272,9 +273,16 @@ impl Config {
     pub fn serves_xmpp_domain(&self, domain: &str) -> bool {
         !self.names_sip_domain(domain)
             && !self.is_sip_domain(self.gwmap.xmpp_domain_on_sip(domain))
-            && self.xmpp_allow.iter().any(|p| p.matches(domain))
+            && self.xmpp_allow.iter().any(|p| allows(p, domain))
             && !self.xmpp_deny.iter().any(|p| p.matches(domain))
     }
+}
+
+/// Whether a pattern of `xmpp_allow` lets a domain in. A pattern means names only: were addresses among them, `*`
+/// would mean the Contact of every phone.
+fn allows(pattern: &DomainPattern, domain: &str) -> bool {
+    let is_address = || domain.starts_with('[') || domain.parse::<IpAddr>().is_ok();
+    pattern.matches(domain) && (pattern.as_name().is_some() || !is_address())
 }
 
 fn domain(value: &str) -> Result<String, ConfigError> {
@@ -590,6 +598,8 @@ mod tests {
         ]);
         assert!(config.serves_xmpp_domain("xmpp.example"));
         assert!(!config.serves_xmpp_domain("x.BAD.example"));
+        assert!(!config.serves_xmpp_domain("192.0.2.1"));
+        assert!(!config.serves_xmpp_domain("[2001:db8::1]"));
         assert!(!config.serves_xmpp_domain("SIP.example"));
         assert!(!Config::default().serves_xmpp_domain("xmpp.example"));
     }

@@ -506,6 +506,9 @@ mod tests {
         for uri in [
             "sip:romeo@sip.example",
             "sip:romeo@SIP.example;lr",
+            // A phone's Contact, though every XMPP domain is served.
+            "sip:nurse@192.0.2.9:5060",
+            "sip:nurse@[2001:db8::9];transport=tcp",
             "tel:+123",
             "sip:",
             "\u{0}",
