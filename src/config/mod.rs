@@ -5,9 +5,11 @@
 //! are legal; [`Config::finish`] checks what only the whole can tell.
 
 mod component;
+mod contact;
 mod parameter;
 
 pub use component::Component;
+pub use contact::Contact;
 pub use parameter::{ConfigError, PARAMETERS, Parameter};
 
 use std::fmt::Display;
@@ -30,8 +32,8 @@ pub struct Config {
     pub xmpp_deny: Vec<DomainPattern>,
     /// `component`, repeatable: `domain=…;host=…;port=…;secret=…`.
     pub components: Vec<Component>,
-    /// `contact`: `host:port` in the gateway's Contacts; must lead back to this Kamailio.
-    pub contact: Option<String>,
+    /// `contact`, repeatable: what the gateway's Contacts say; must lead back to this Kamailio.
+    pub contacts: Vec<Contact>,
     /// `outbound_proxy`: SIP URI where the gateway's own initial requests go.
     pub outbound_proxy: Option<String>,
     /// `store`: path of the SQLite database (`sqlite:/path`).
@@ -62,7 +64,7 @@ impl Default for Config {
             xmpp_allow: Vec::new(),
             xmpp_deny: Vec::new(),
             components: Vec::new(),
-            contact: None,
+            contacts: Vec::new(),
             outbound_proxy: None,
             store: PathBuf::from("/var/lib/stox/stox.db"),
             ports: 1,
@@ -96,7 +98,7 @@ impl Config {
             "xmpp_allow" => self.xmpp_allow.push(pattern(value)?),
             "xmpp_deny" => self.xmpp_deny.push(pattern(value)?),
             "component" => self.components.push(Component::parse(value)?),
-            "contact" => self.contact = Some(contact(value)?),
+            "contact" => self.contacts.push(Contact::parse(value)?),
             "outbound_proxy" => self.outbound_proxy = Some(sip_uri(value)?),
             "store" => self.store = store(value)?,
             "ports" => self.ports = number(value, 1..=16)?,
@@ -242,27 +244,6 @@ fn pattern(value: &str) -> Result<DomainPattern, ConfigError> {
     })
 }
 
-fn contact(value: &str) -> Result<String, ConfigError> {
-    let error = || {
-        ConfigError(format!(
-            "must be \"HOST:PORT\", not \"{}\"",
-            value.escape_debug()
-        ))
-    };
-    let uri = SipUri::parse(&format!("sip:{}", value.trim())).map_err(|_| error())?;
-    match uri.port {
-        Some(port)
-            if port != 0
-                && uri.user.is_none()
-                && uri.params.is_empty()
-                && uri.headers.is_none() =>
-        {
-            Ok(format!("{}:{port}", uri.host))
-        }
-        Some(_) | None => Err(error()),
-    }
-}
-
 fn sip_uri(value: &str) -> Result<String, ConfigError> {
     let uri = SipUri::parse(value.trim())
         .ok()
@@ -365,7 +346,7 @@ mod tests {
         let config = config(&values);
         assert_eq!(config.finish(), Ok(()));
         assert_eq!(config.sip_domains, ["sip.example"]);
-        assert_eq!(config.contact.as_deref(), Some("[::1]:5060"));
+        assert_eq!(config.contacts[0].to_string(), "[::1]:5060");
         assert_eq!(
             config.outbound_proxy.as_deref(),
             Some("sip:127.0.0.1:5060;transport=tcp")
@@ -398,6 +379,8 @@ mod tests {
             ("gwmap", "a=b", "sip:DOMAIN=NAME-ON-XMPP"),
             ("xmpp_allow", "a.*", "*.DOMAIN"),
             ("contact", "a.example", "HOST:PORT"),
+            ("contact", "a.example:5060;transport=pigeon", "HOST:PORT"),
+            ("contact", "a.example:5060;lr", "HOST:PORT"),
             ("contact", "u@a.example:5060", "HOST:PORT"),
             ("outbound_proxy", "127.0.0.1", "SIP URI"),
             ("outbound_proxy", "tel:1", "SIP URI"),

@@ -9,7 +9,7 @@ use std::mem::size_of;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::address::{Scheme, SipUri};
-use crate::config::Config;
+use crate::config::{Config, Contact};
 use crate::frame::{Flow, HandedOver, Outcome, Protocol, RequestId, Slot};
 use crate::process::{AskError, Channels, Counter, ForeignMapping, Refusal, Supervision, port};
 
@@ -416,18 +416,15 @@ fn is_ours(config: &Config, uri: &str) -> bool {
             && config.serves_xmpp_domain(config.gwmap.xmpp_domain_from_sip(&uri.host)))
 }
 
-/// Whether a URI is `stox-`, 16 hexadecimal digits, at the host and port of the parameter `contact`.
+/// Whether a URI is `stox-`, 16 hexadecimal digits, at the host and port of a parameter `contact`.
 fn is_contact(config: &Config, uri: &SipUri) -> bool {
     let names_dialog = uri.user.as_deref().is_some_and(|user| {
         user.strip_prefix("stox-")
             .is_some_and(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
     });
-    let here = || {
-        let contact = config.contact.as_deref()?;
-        let contact = SipUri::parse(&format!("sip:{contact}")).ok()?;
-        Some(contact.host == uri.host && contact.port.unwrap_or(5060) == uri.port.unwrap_or(5060))
-    };
-    names_dialog && here().unwrap_or(false)
+    let here =
+        |contact: &Contact| contact.host == uri.host && contact.port == uri.port.unwrap_or(5060);
+    names_dialog && config.contacts.iter().any(here)
 }
 
 /// `stox_stop()` of `include/stox.h`.

@@ -75,7 +75,8 @@ impl SipWatchers {
         if let Some(change) = change {
             desk.change(change);
         }
-        let mut send = notifier.dialog.request("NOTIFY", cseq, desk.contact(id));
+        let contact = desk.contact(id, notifier.dialog.record.flow.as_ref());
+        let mut send = notifier.dialog.request("NOTIFY", cseq, contact);
         follow_flow(&mut send, &notifier.dialog.record);
         send.headers
             .push(("Subscription-State".to_owned(), state.to_string()));
