@@ -63,8 +63,8 @@ if [ "${STOX_INSIDE_NAMESPACES:-}" = yes ]; then
     inside "$@"
 fi
 [ "$(id -u)" -eq 0 ] || fail "a Debian 13 is made with debootstrap and entered with chroot, which take root: run this as root"
-command -v debootstrap >/dev/null || fail "debootstrap is missing: apt-get install debootstrap"
+sh .ci/prerequisites.sh debian13
 [ -d "$toolchains" ] && [ -d "$cargo" ] || fail "Rust is not installed by rustup: set RUSTUP_HOME and CARGO_HOME"
 [ -d "$root" ] || bootstrap
 settle
-STOX_INSIDE_NAMESPACES=yes exec unshare --mount --pid --fork --kill-child sh "$0" "$@"
+STOX_INSIDE_NAMESPACES=yes exec unshare --mount --pid --fork --kill-child sh "$repository/.ci/debian13.sh" "$@"
