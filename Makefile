@@ -13,13 +13,13 @@ MODULES ?= $(firstword $(wildcard /usr/lib/*/kamailio/modules /usr/lib64/kamaili
 .DELETE_ON_ERROR:
 # The steps share two locks, cargo's and apt's, and their output is read in order.
 .NOTPARALLEL:
-.PHONY: help build test soak fuzz run bench check install clean
+.PHONY: help build test soak soak-debian13 fuzz run bench check install clean
 .PHONY: need-build need-test headers format lint lint-module docs pure edge c-host e2e
 
 help: ## Says what each target does
 	@echo 'usage: make TARGET'
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
-		awk -F '\t' '{ printf "  %-9s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | \
+		awk -F '\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
 build: headers ## Builds target/stox.so for the installed Kamailio; installs what that needs
 	$(CARGO) build --release --lib --features module
@@ -33,6 +33,10 @@ soak: build $(VENV_READY) ## Runs the same tests with large counts, for hours, a
 	PROPTEST_CASES=20000 $(CARGO) test --release
 	$(VENV)/bin/python -m pytest tests/e2e -m "soak or not soak"
 	sh tests/fuzz/run.sh
+	$(MAKE) soak-debian13
+
+soak-debian13: ## Builds for Debian 13 with its Kamailio 6.0 and plays the scenarios there; as root
+	STOX_REQUIRE_PEERS=1 sh .ci/debian13.sh edge c-host e2e
 
 fuzz: need-build ## Looks for inputs that break a promise, FUZZ_MINUTES for each target (10); TARGETS names some
 	sh tests/fuzz/run.sh $(TARGETS)

@@ -9,6 +9,8 @@
 set -eu
 
 release=trixie
+# Root's, in the chroot.
+home=root
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 fail() {
@@ -21,13 +23,13 @@ inside() {
     mount --bind "$repository" "$root/stox"
     mount -o remount,bind,ro "$root/stox"
     mount --bind "$work" "$root/stox/target"
-    mount --bind "$toolchains" "$root/root/.rustup"
-    mount --bind "$cargo" "$root/root/.cargo"
+    mount --bind "$toolchains" "$root/$home/.rustup"
+    mount --bind "$cargo" "$root/$home/.cargo"
     mount --rbind /dev "$root/dev"
     mount --rbind /sys "$root/sys"
     mount -t proc proc "$root/proc"
     exec chroot "$root" /usr/bin/env -i \
-        HOME=/root PATH=/root/.cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 \
+        HOME=/$home PATH=/$home/.cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 \
         CARGO_TARGET_DIR=/stox/target/cargo STOX_REQUIRE_PEERS="${STOX_REQUIRE_PEERS:-}" PYTEST_ADDOPTS="${PYTEST_ADDOPTS:-}" DEBIAN_MIRROR="$mirror" \
         ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
         make -C /stox --no-print-directory "$@"
@@ -48,7 +50,7 @@ settle() {
     cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
     cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
     [ ! -f /etc/pip.conf ] || cp -L /etc/pip.conf "$root/etc/"
-    mkdir -p "$work" "$root/stox" "$root/root/.rustup" "$root/root/.cargo"
+    mkdir -p "$work" "$root/stox" "$root/$home/.rustup" "$root/$home/.cargo"
 }
 
 [ $# -ge 1 ] || fail "usage: sh .ci/debian13.sh MAKE-ARGUMENT..."
@@ -63,8 +65,8 @@ if [ "${STOX_INSIDE_NAMESPACES:-}" = yes ]; then
     inside "$@"
 fi
 [ "$(id -u)" -eq 0 ] || fail "a Debian 13 is made with debootstrap and entered with chroot, which take root: run this as root"
-command -v debootstrap >/dev/null || fail "debootstrap is missing: apt-get install debootstrap"
+sh .ci/prerequisites.sh debian13
 [ -d "$toolchains" ] && [ -d "$cargo" ] || fail "Rust is not installed by rustup: set RUSTUP_HOME and CARGO_HOME"
 [ -d "$root" ] || bootstrap
 settle
-STOX_INSIDE_NAMESPACES=yes exec unshare --mount --pid --fork --kill-child sh "$0" "$@"
+STOX_INSIDE_NAMESPACES=yes exec unshare --mount --pid --fork --kill-child sh "$repository/.ci/debian13.sh" "$@"

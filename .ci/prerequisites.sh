@@ -3,8 +3,9 @@
 # Installs what stox needs and this Debian system lacks, and says why. Silent when nothing is missing.
 # Packages are installed with their services held down, so that no Kamailio or Prosody of the system is started.
 #
-# usage: sh .ci/prerequisites.sh build|test
-#   build: what building stox.so needs; test: that, and what make test and make run need.
+# usage: sh .ci/prerequisites.sh build|test|debian13
+#   build: what building stox.so needs; test: that, and what make test and make run need; debian13: what makes a
+#   Debian 13 beside this system.
 # Without root and without sudo it prints the commands to run, and fails.
 set -eu
 
@@ -19,6 +20,10 @@ fail() {
 
 # Each line: a package, and what for.
 packages() {
+    if [ "$1" = debian13 ]; then
+        echo 'debootstrap          makes a Debian 13 below target/'
+        return 0
+    fi
     cat <<'LIST'
 kamailio             the SIP server that loads stox.so
 dpkg-dev             fetches and unpacks the headers of the installed Kamailio
@@ -107,8 +112,8 @@ install_all() {
 }
 
 case ${1:-} in
-build | test) ;;
-*) fail "usage: sh .ci/prerequisites.sh build|test" ;;
+build | test | debian13) ;;
+*) fail "usage: sh .ci/prerequisites.sh build|test|debian13" ;;
 esac
 cd "$(dirname "$0")/.."
 check_rust

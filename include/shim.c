@@ -247,18 +247,20 @@ void shim_free_routes(struct rr **routes)
 	free_rr(routes);
 }
 
-struct socket_info *shim_first_socket(void)
+struct socket_info *shim_first_socket(unsigned int protocol)
 {
-	if(udp_listen != NULL)
-		return udp_listen;
+	switch(protocol) {
+		case PROTO_UDP:
+			return udp_listen;
 #ifdef USE_TCP
-	if(tcp_listen != NULL)
-		return tcp_listen;
+		case PROTO_TCP:
+			return tcp_listen;
 #endif
 #ifdef USE_TLS
-	if(tls_listen != NULL)
-		return tls_listen;
+		case PROTO_TLS:
+			return tls_listen;
 #endif
+	}
 	return NULL;
 }
 

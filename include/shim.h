@@ -61,8 +61,8 @@ int shim_in_local_request(void);
 int shim_parse_routes(char *text, int length, struct rr **routes);
 void shim_free_routes(struct rr **routes);
 
-/* The first listening socket, one of UDP preferred. */
-struct socket_info *shim_first_socket(void);
+/* The first listening socket of a protocol, the others follow by their links; null if there is none. */
+struct socket_info *shim_first_socket(unsigned int protocol);
 /* The address of a socket, or the one it is known by outside. */
 void shim_socket_address(
 		struct socket_info *socket, int outside, const char **host, int *host_length, int *port);

@@ -5,10 +5,12 @@
 //! are legal; [`Config::finish`] checks what only the whole can tell.
 
 mod component;
+mod contact;
 mod limit;
 mod parameter;
 
 pub use component::Component;
+pub use contact::Contact;
 pub use limit::{Limit, Reached};
 pub use parameter::{ConfigError, PARAMETERS, Parameter};
 
@@ -34,8 +36,8 @@ pub struct Config {
     pub xmpp_deny: Vec<DomainPattern>,
     /// `component`, repeatable: `domain=…;host=…;port=…;secret=…`.
     pub components: Vec<Component>,
-    /// `contact`: `host:port` in the gateway's Contacts; must lead back to this Kamailio.
-    pub contact: Option<String>,
+    /// `contact`, repeatable: what the gateway's Contacts say; must lead back to this Kamailio.
+    pub contacts: Vec<Contact>,
     /// `event_callback`: the function for events in a script that is not in Kamailio's own language.
     pub event_callback: Option<String>,
     /// `outbound_proxy`: SIP URI where the gateway's own initial requests go.
@@ -89,7 +91,7 @@ impl Default for Config {
             xmpp_allow: Vec::new(),
             xmpp_deny: Vec::new(),
             components: Vec::new(),
-            contact: None,
+            contacts: Vec::new(),
             event_callback: None,
             outbound_proxy: None,
             store: PathBuf::from("/var/lib/stox/stox.db"),
@@ -134,7 +136,7 @@ impl Config {
             "xmpp_allow" => self.xmpp_allow.push(pattern(value)?),
             "xmpp_deny" => self.xmpp_deny.push(pattern(value)?),
             "component" => self.components.push(Component::parse(value)?),
-            "contact" => self.contact = Some(contact(value)?),
+            "contact" => self.contacts.push(Contact::parse(value)?),
             "event_callback" => self.event_callback = Some(function(value)?),
             "outbound_proxy" => self.outbound_proxy = Some(sip_uri(value)?),
             "store" => self.store = store(value)?,
@@ -303,27 +305,6 @@ fn pattern(value: &str) -> Result<DomainPattern, ConfigError> {
     })
 }
 
-fn contact(value: &str) -> Result<String, ConfigError> {
-    let error = || {
-        ConfigError(format!(
-            "must be \"HOST:PORT\", not \"{}\"",
-            value.escape_debug()
-        ))
-    };
-    let uri = SipUri::parse(&format!("sip:{}", value.trim())).map_err(|_| error())?;
-    match uri.port {
-        Some(port)
-            if port != 0
-                && uri.user.is_none()
-                && uri.params.is_empty()
-                && uri.headers.is_none() =>
-        {
-            Ok(format!("{}:{port}", uri.host))
-        }
-        Some(_) | None => Err(error()),
-    }
-}
-
 fn function(value: &str) -> Result<String, ConfigError> {
     let name = value.trim();
     if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
@@ -453,7 +434,7 @@ mod tests {
         let config = config(&values);
         assert_eq!(config.finish(), Ok(()));
         assert_eq!(config.sip_domains, ["sip.example"]);
-        assert_eq!(config.contact.as_deref(), Some("[::1]:5060"));
+        assert_eq!(config.contacts[0].to_string(), "[::1]:5060");
         assert_eq!(config.event_callback.as_deref(), Some("ksr_stox_event"));
         assert_eq!(
             config.outbound_proxy.as_deref(),
@@ -525,6 +506,8 @@ mod tests {
             ("gwmap", "a=b", "sip:DOMAIN=NAME-ON-XMPP"),
             ("xmpp_allow", "a.*", "*.DOMAIN"),
             ("contact", "a.example", "HOST:PORT"),
+            ("contact", "a.example:5060;transport=pigeon", "HOST:PORT"),
+            ("contact", "a.example:5060;lr", "HOST:PORT"),
             ("contact", "u@a.example:5060", "HOST:PORT"),
             ("event_callback", "", "name of a function"),
             ("event_callback", "two words", "name of a function"),

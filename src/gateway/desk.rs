@@ -7,8 +7,8 @@ use std::sync::Arc;
 use xmpp_parsers::presence::{Presence, Type};
 
 use crate::address::{Aor, BareJid, Jid, Pair};
-use crate::config::Config;
-use crate::frame::{Reply, RequestId, Send, Slot};
+use crate::config::{Config, Contact};
+use crate::frame::{Flow, Reply, RequestId, Send, Slot};
 use crate::record::{Change, DialogId, Direction, Moment};
 use crate::sip::{Status, reason_phrase};
 use crate::stanza::Stanza;
@@ -147,9 +147,18 @@ impl Desk {
     }
 
     /// The Contact of a dialog: leads back to this Kamailio and names the dialog.
-    pub(super) fn contact(&self, dialog: DialogId) -> String {
-        let host = self.config.contact.as_deref().unwrap_or("localhost");
-        format!("<sip:stox-{:016x}@{host}>", dialog.0)
+    /// A peer whose path is known is given the address and the transport that it uses itself: without a transport
+    /// it would take UDP (RFC 3263 §4.1).
+    pub(super) fn contact(&self, dialog: DialogId, flow: Option<&Flow>) -> String {
+        let contacts = &self.config.contacts;
+        let contact = match flow {
+            Some(flow) => {
+                Contact::choose(contacts, flow.protocol.as_str(), &flow.local.to_string())
+            }
+            None => contacts.first(),
+        };
+        let at = contact.map_or_else(|| "localhost".to_owned(), Contact::to_string);
+        format!("<sip:stox-{:016x}@{at}>", dialog.0)
     }
 
     // --- XMPP

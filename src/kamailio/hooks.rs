@@ -9,7 +9,7 @@ use std::mem::size_of;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::address::{Scheme, SipUri};
-use crate::config::Config;
+use crate::config::{Config, Contact};
 use crate::frame::{Flow, HandedOver, MAX_MESSAGE, Outcome, Protocol, RequestId, Slot};
 use crate::process::{AskError, Channels, Counter, ForeignMapping, Refusal, Supervision, port};
 
@@ -430,14 +430,17 @@ pub(super) fn target(config: &Config, uri: &str) -> Option<Target> {
         .then(|| Target::Domain(domain.to_ascii_lowercase()))
 }
 
-/// The user part of a URI that is `stox-`, 16 hexadecimal digits, at the host and port of the parameter
+/// The user part of a URI that is `stox-`, 16 hexadecimal digits, at the host and port of a parameter
 /// `contact`.
 fn dialog<'a>(config: &Config, uri: &'a SipUri) -> Option<&'a str> {
     let user = uri.user.as_deref()?;
     let id = user.strip_prefix("stox-")?;
-    let contact = SipUri::parse(&format!("sip:{}", config.contact.as_deref()?)).ok()?;
-    let here = contact.host == uri.host && contact.port.unwrap_or(5060) == uri.port.unwrap_or(5060);
-    (here && id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(user)
+    let here =
+        |contact: &Contact| contact.host == uri.host && contact.port == uri.port.unwrap_or(5060);
+    (config.contacts.iter().any(here)
+        && id.len() == 16
+        && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    .then_some(user)
 }
 
 /// `stox_stop()` of `include/stox.h`.

@@ -263,7 +263,7 @@ fn apply(part: &[u8], start: usize, changes: &[Change<'_>]) -> Vec<u8> {
     changed
 }
 
-/// Kamailio's first socket, one of UDP preferred.
+/// A socket that Kamailio listens on.
 pub(super) struct Socket {
     /// `host:port`, where it listens.
     pub(super) address: String,
@@ -274,17 +274,33 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// `None` if Kamailio listens nowhere.
-    pub(super) fn first() -> Option<Self> {
-        // SAFETY: no pointer is passed.
-        let pointer = unsafe { sys::shim_first_socket() };
-        // SAFETY: [K2] null or a socket, which stays.
-        let socket = unsafe { pointer.as_ref() }?;
-        let transport = match u32::try_from(socket.proto).ok()? {
-            sys::sip_protos::PROTO_UDP => "udp",
-            sys::sip_protos::PROTO_TLS => "tls",
-            _ => "tcp",
+    /// Those of UDP, then of TCP, then of TLS; without those whose address leads nowhere.
+    pub(super) fn all() -> Vec<Self> {
+        let transports = [
+            (sys::sip_protos::PROTO_UDP, "udp"),
+            (sys::sip_protos::PROTO_TCP, "tcp"),
+            (sys::sip_protos::PROTO_TLS, "tls"),
+        ];
+        let of = |(number, transport)| {
+            // SAFETY: no pointer is passed.
+            let mut next = unsafe { sys::shim_first_socket(number) };
+            std::iter::from_fn(move || {
+                let pointer = next;
+                // SAFETY: [K2] null or a socket, which stays.
+                let socket = unsafe { pointer.as_ref() }?;
+                next = socket.next;
+                Some((pointer, transport))
+            })
         };
+        transports
+            .into_iter()
+            .flat_map(of)
+            .filter_map(|(pointer, transport)| Self::read(pointer, transport))
+            .collect()
+    }
+
+    /// The pointer is one to a socket.
+    fn read(pointer: *mut sys::socket_info, transport: &'static str) -> Option<Self> {
         let address = |outside| {
             let mut at: *const std::ffi::c_char = std::ptr::null();
             let (mut length, mut port) = (0, 0);

@@ -68,20 +68,24 @@ fn check_layouts() -> Result<(), String> {
     Ok(())
 }
 
-/// Where Kamailio's first socket is, for what the operator did not set.
+/// Where Kamailio's sockets are, for what the operator did not set.
 fn default_addresses() -> Result<(), String> {
     let (contact, proxy) =
-        hooks::reading(|config| (config.contact.is_none(), config.outbound_proxy.is_none()));
+        hooks::reading(|config| (config.contacts.is_empty(), config.outbound_proxy.is_none()));
     if !contact && !proxy {
         return Ok(());
     }
-    let socket = Socket::first().ok_or(
-        "Kamailio's first socket has no address that others could use: set the parameters contact and \
+    let sockets = Socket::all();
+    let socket = sockets.first().ok_or(
+        "Kamailio has no socket with an address that others could use: set the parameters contact and \
          outbound_proxy",
     )?;
     if contact {
-        parameters::give("contact", &socket.outside)
-            .map_err(|fault| format!("parameter contact: {fault}"))?;
+        for socket in &sockets {
+            let value = format!("{};transport={}", socket.outside, socket.transport);
+            parameters::give("contact", &value)
+                .map_err(|fault| format!("parameter contact: {fault}"))?;
+        }
     }
     if proxy {
         // Where it listens, since the way by the outside address may not lead back.

@@ -76,10 +76,10 @@ class Scene:
         self._end.callback(phone.stop)
         return phone
 
-    def baresip(self, user, contacts=()):
+    def baresip(self, user, contacts=(), transport="udp"):
         """baresip of a SIP user."""
         phone = Baresip(self.place.path(f"baresip-{user}"), self.kamailio.proxy, self.place.agent_address(),
-                        self.kamailio.account(user), contacts=contacts)
+                        self.kamailio.account(user), contacts=contacts, transport=transport)
         self._end.callback(phone.stop)
         return phone
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """SIP users over UDP, TCP and TLS: each is notified over his own connection."""
 
+import re
+
 import pytest
 
 import waiting
@@ -25,6 +27,32 @@ def test_with_tls_beside_watchers_of_every_transport_are_served(stage, order):
         watch.expect_notify("active", lambda n: "away" in n.body)
         assert watch.refresh(600).status == 200
     scene.restart_kamailio()
+
+
+def test_the_contact_leads_back_over_the_same_transport(stage):
+    scene = stage(tls="last")
+    kamailio = scene.kamailio
+    plain, secure = f"{kamailio.address}:{kamailio.port}", f"{kamailio.address}:{kamailio.port + 1}"
+    for transport, place in (({}, plain), ({"tcp": True}, f"{plain};transport=tcp"),
+                             ({"tls": True}, f"{secure};transport=tls")):
+        watch = scene.sip("romeo", **transport).subscribe("sip:juliet@xmpp.example")
+        for contact in (watch.answer.contact_uri, watch.expect_notify("pending").contact_uri):
+            assert contact.partition("@")[2] == place
+        assert watch.refresh(600).status == 200
+
+
+def test_baresip_stays_on_tcp(stage):
+    # It takes the transport that a Contact names, and UDP when it names none.
+    scene = stage(extra='modparam("stox", "expires_min", 5)\nmodparam("stox", "expires_max", 10)')
+    juliet = scene.xmpp("juliet")
+    nurse = scene.baresip("nurse", contacts=[f"sip:{juliet.jid}"], transport="tcp")
+    nurse.wait_registered()
+    juliet.expect_presence("nurse@sip.example", "subscribe")
+    juliet.presence("nurse@sip.example", "subscribed")
+    nurse.wait_contact("juliet", "Online")
+    refresh = re.compile(r"SUBSCRIBE sip:stox-\S+ SIP/2\.0\r?\nVia: SIP/2\.0/(\w+)")
+    found = waiting.until(lambda: refresh.search(nurse.screen()), "baresip to refresh", 40, nurse.program.tail)
+    assert found.group(1) == "TCP"
 
 
 def test_over_tls_a_phone_is_watched_from_xmpp(stage):

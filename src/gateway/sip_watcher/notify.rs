@@ -79,7 +79,9 @@ impl SipWatchers {
         if let Some(change) = change {
             desk.change(change);
         }
-        let mut send = notifier.dialog.request("NOTIFY", cseq, desk.contact(id));
+        let flow = notifier.dialog.texts().flow;
+        let contact = desk.contact(id, flow.as_ref());
+        let mut send = notifier.dialog.request("NOTIFY", cseq, contact);
         notifier.dialog.follow_flow(&mut send);
         send.headers
             .push(("Subscription-State".to_owned(), state.to_string()));

@@ -205,7 +205,7 @@ impl SipWatchers {
 }
 
 fn answer(desk: &mut Desk, slot: Slot, dialog: &Dialog, expires: u32) {
-    let contact = desk.contact(dialog.id());
+    let contact = desk.contact(dialog.id(), dialog.texts().flow.as_ref());
     desk.reply(Reply {
         slot,
         status: 200,

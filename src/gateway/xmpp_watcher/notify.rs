@@ -40,7 +40,7 @@ impl XmppWatchers {
             Err(refusal) => desk.refuse(r.slot, refusal),
             Ok(accepted) => {
                 desk.counters.notifies_received += 1;
-                let contact = desk.contact(accepted.id);
+                let contact = desk.contact(accepted.id, Some(&r.flow));
                 desk.reply(Reply {
                     slot: r.slot,
                     status: 200,

@@ -81,9 +81,8 @@ impl XmppWatchers {
         }
         subscription.refreshed = now;
         subscription.again = false;
-        let mut send = subscription
-            .dialog
-            .request("SUBSCRIBE", cseq, desk.contact(id));
+        let contact = desk.contact(id, subscription.dialog.texts().flow.as_ref());
+        let mut send = subscription.dialog.request("SUBSCRIBE", cseq, contact);
         send.headers
             .push(("Accept".to_owned(), pidf::MIME.to_owned()));
         send.headers
