@@ -73,7 +73,8 @@ pub(super) fn param(text: &str, name: &str) -> Option<String> {
     params(text).find(|(known, _)| known == name)?.1
 }
 
-/// The content of a quoted string, escapes undone; any other text as it is.
+/// The content of a quoted string, escapes undone; any other text, one that goes on behind its closing quote
+/// among them, as it is.
 pub(super) fn unquote(text: &str) -> Cow<'_, str> {
     let Some(inner) = text.strip_prefix('"') else {
         return Cow::Borrowed(text);
@@ -82,12 +83,13 @@ pub(super) fn unquote(text: &str) -> Cow<'_, str> {
     let mut chars = inner.chars();
     while let Some(c) = chars.next() {
         match c {
+            '"' if chars.as_str().is_empty() => return Cow::Owned(out),
             '"' => break,
             '\\' => out.extend(chars.next()),
             c => out.push(c),
         }
     }
-    Cow::Owned(out)
+    Cow::Borrowed(text)
 }
 
 #[cfg(test)]
@@ -103,6 +105,20 @@ mod tests {
         );
         assert_eq!(split(r#""never closed, a"#), [r#""never closed, a"#]);
         assert_eq!(split(""), [""; 0]);
+    }
+
+    #[test]
+    fn only_a_whole_quoted_string_is_unquoted() {
+        for (text, expected) in [
+            (r#""a\"b""#, "a\"b"),
+            (r#""a"b"#, r#""a"b"#),
+            (r#""a"#, r#""a"#),
+            (r#""a\""#, r#""a\""#),
+            ("a", "a"),
+            (r#""""#, ""),
+        ] {
+            assert_eq!(unquote(text), expected, "{text}");
+        }
     }
 
     #[test]
