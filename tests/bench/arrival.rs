@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a packet from Kamailio means for a measurement.
 
+use std::net::SocketAddr;
+
 use crate::mark::Mark;
 
 /// One packet, as far as the generator cares.
@@ -24,16 +26,28 @@ pub(crate) enum Arrival {
         /// The 200 that it is owed.
         answer: String,
     },
+    /// A SUBSCRIBE of the gateway's.
+    Subscribe {
+        /// The 200 that it is owed.
+        answer: String,
+        /// The NOTIFY that follows.
+        notify: String,
+    },
 }
 
 impl Arrival {
     /// Reads a packet; `None` for a provisional answer or what is no SIP.
-    pub(crate) fn read(packet: &str) -> Option<Self> {
+    pub(crate) fn read(packet: &str, local: SocketAddr) -> Option<Self> {
         let (head, body) = packet.split_once("\r\n\r\n")?;
         if let Some(rest) = head.strip_prefix("SIP/2.0 ") {
             let status = rest.get(..3)?.parse().ok()?;
-            let mark = Mark::find(header(head, "Call-ID")?)?;
+            // The gateway's own Call-IDs have no mark, but both users' names have.
+            let mark = Mark::find(header(head, "Call-ID")?)
+                .or_else(|| Mark::find(header(head, "From")?))?;
             return (status >= 200).then_some(Self::Answer { mark, status });
+        }
+        if head.starts_with("SUBSCRIBE ") {
+            return accept(head, local);
         }
         head.starts_with("NOTIFY ").then(|| Self::Notify {
             dialog: header(head, "Call-ID").and_then(Mark::find),
@@ -57,6 +71,43 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
             .eq_ignore_ascii_case(name)
             .then(|| value.trim())
     })
+}
+
+/// What a SIP contact that everybody may watch says to a SUBSCRIBE.
+fn accept(head: &str, local: SocketAddr) -> Option<Arrival> {
+    let to = header(head, "To")?;
+    let tagged = if to.contains(";tag=") {
+        to.to_owned()
+    } else {
+        format!("{to};tag=phone")
+    };
+    let expires = header(head, "Expires")?;
+    let contact = format!("Contact: <sip:phone@{local}>\r\nExpires: {expires}\r\n");
+    let answer = ok(head)
+        .replacen(&format!("To: {to}\r\n"), &format!("To: {tagged}\r\n"), 1)
+        .replacen("Content-Length", &format!("{contact}Content-Length"), 1);
+    let body = "<?xml version='1.0' encoding='UTF-8'?>\
+        <presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:romeo@sip.example'>\
+        <tuple id='ID-phone'><status><basic>open</basic></status></tuple></presence>";
+    let target = header(head, "Contact")?.trim_matches(['<', '>']);
+    let number = header(head, "CSeq")?.split(' ').next()?;
+    let call_id = header(head, "Call-ID")?;
+    let state = if expires == "0" {
+        "terminated;reason=timeout".to_owned()
+    } else {
+        format!("active;expires={expires}")
+    };
+    let notify = format!(
+        "NOTIFY {target} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP {local};branch=z9hG4bKn{call_id}{number};rport\r\n\
+         From: {tagged}\r\nTo: {from}\r\nCall-ID: {call_id}\r\nCSeq: {number} NOTIFY\r\n\
+         Max-Forwards: 70\r\nContact: <sip:phone@{local}>\r\nEvent: presence\r\n\
+         Subscription-State: {state}\r\nContent-Type: application/pidf+xml\r\n\
+         Content-Length: {length}\r\n\r\n{body}",
+        from = header(head, "From")?,
+        length = body.len(),
+    );
+    Some(Arrival::Subscribe { answer, notify })
 }
 
 /// The 200 to a request within a dialog.

@@ -18,6 +18,8 @@ pub(crate) enum Case {
     Subscribe,
     /// Presence of a contact with one watcher: NOTIFY and its 200.
     Presence,
+    /// An XMPP user asks for a new pair: SUBSCRIBE and its 200, NOTIFY and its 200.
+    Ask,
 }
 
 impl Case {
@@ -38,6 +40,7 @@ impl Case {
             Self::Options => "a",
             Self::Subscribe => "b",
             Self::Presence => "c",
+            Self::Ask => "d",
         }
     }
 
@@ -49,6 +52,7 @@ impl Case {
             Self::Options => "a) OPTIONS by the gateway",
             Self::Subscribe => "b) SUBSCRIBE, 200, NOTIFY, 200",
             Self::Presence => "c) presence, NOTIFY, 200",
+            Self::Ask => "d) subscribe, SUBSCRIBE, NOTIFY",
         }
     }
 
@@ -63,7 +67,7 @@ impl Case {
             Self::Stateless => "stateless@sip.example".to_owned(),
             Self::Stateful => "stateful@sip.example".to_owned(),
             Self::Options | Self::Subscribe => format!("juliet{mark}@xmpp.example"),
-            Self::Presence => return None,
+            Self::Presence | Self::Ask => return None,
         };
         let (method, extra) = match self {
             Self::Subscribe => (
@@ -73,7 +77,7 @@ impl Case {
                      Accept: application/pidf+xml\r\nExpires: 3600\r\n"
                 ),
             ),
-            Self::Stateless | Self::Stateful | Self::Options | Self::Presence => {
+            Self::Stateless | Self::Stateful | Self::Options | Self::Presence | Self::Ask => {
                 ("OPTIONS", String::new())
             }
         };

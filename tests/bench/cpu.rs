@@ -32,8 +32,7 @@ impl Reading {
     pub(crate) fn of_tree(root: u32) -> Self {
         let mut threads = BTreeMap::new();
         for pid in tree(root) {
-            let gateway = fs::read_to_string(format!("/proc/{pid}/comm"))
-                .is_ok_and(|name| name.trim_end() == GATEWAY);
+            let gateway = is_gateway(pid);
             for tid in numbers_in(&format!("/proc/{pid}/task")) {
                 let spent = spent(&format!("/proc/{pid}/task/{tid}/schedstat"));
                 threads.insert((pid, tid), Thread { spent, gateway });
@@ -55,6 +54,15 @@ impl Reading {
         }
         sum
     }
+}
+
+/// The gateway process below a process.
+pub(crate) fn gateway_of(root: u32) -> Option<u32> {
+    tree(root).into_iter().find(|pid| is_gateway(*pid))
+}
+
+fn is_gateway(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == GATEWAY)
 }
 
 /// CPU time of the calling thread.

@@ -14,6 +14,7 @@ use socket2::SockRef;
 use crate::arrival::Arrival;
 use crate::case::Case;
 use crate::cpu;
+use crate::kamailio::Kamailio;
 use crate::mark::Mark;
 use crate::sink::Sink;
 use crate::tally::{Account, IN_TIME, Tally};
@@ -51,6 +52,8 @@ pub(crate) struct Measured {
     pub(crate) spent: Duration,
     /// By how much sending took longer than the pace asked for.
     pub(crate) behind: Duration,
+    /// When it began.
+    pub(crate) begun: Instant,
 }
 
 /// The generator, with a socket of its own.
@@ -66,7 +69,8 @@ pub(crate) struct Generator {
 
 impl Generator {
     /// Sends from a free port of that address.
-    pub(crate) fn new(ip: IpAddr, kamailio: SocketAddr, sink: Sink) -> io::Result<Self> {
+    pub(crate) fn new(ip: IpAddr, sink: Sink) -> io::Result<Self> {
+        let kamailio = Kamailio::address_on(ip);
         let socket = UdpSocket::bind((ip, 0))?;
         SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER)?;
         socket.set_read_timeout(Some(GLANCE))?;
@@ -82,19 +86,64 @@ impl Generator {
 
     /// Makes pairs whose contact is watched, for [`Case::Presence`].
     pub(crate) fn watch(&mut self, pairs: usize) -> io::Result<()> {
-        let seconds = Duration::from_secs_f64(pairs as f64 / 500.0);
-        let measured = self.measure(Case::Subscribe, Load::Rate(500.0), seconds)?;
-        if measured.account.complete != measured.account.offered {
+        self.make(Case::Subscribe, pairs, 500.0)?;
+        let run = self.runs;
+        self.watched = (0..pairs).map(|number| Mark { run, number }).collect();
+        Ok(())
+    }
+
+    /// Makes so many dialogs by operations of that case, so many a second.
+    pub(crate) fn make(&mut self, case: Case, dialogs: usize, rate: f64) -> io::Result<()> {
+        let seconds = Duration::from_secs_f64(dialogs as f64 / rate);
+        let made = self
+            .measure(case, Load::Rate(rate), seconds)?
+            .account
+            .complete;
+        if made < dialogs {
             return Err(io::Error::other(format!(
-                "only {} of {pairs} dialogs could be made",
-                measured.account.complete
+                "only {made} of {dialogs} dialogs could be made"
             )));
         }
-        let run = self.runs;
-        self.watched = (0..measured.account.offered)
-            .map(|number| Mark { run, number })
-            .collect();
         Ok(())
+    }
+
+    /// Takes these for the watched contacts of [`Case::Presence`].
+    pub(crate) fn take_turns(&mut self, watched: Vec<Mark>) {
+        self.watched = watched;
+    }
+
+    /// Where it is reached.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Answers what comes until nothing more has come for a while; how long that took.
+    pub(crate) fn attend(&self, quiet: Duration) -> io::Result<Duration> {
+        let start = Instant::now();
+        let tally = Tally::new(Case::Presence, 0, 0, start);
+        let mut last = start;
+        let mut buffer = vec![0; 64 * 1024];
+        while last.elapsed() < quiet {
+            if self.take(Case::Presence, &tally, &mut buffer)?.is_some() {
+                last = Instant::now();
+            }
+        }
+        Ok(last - start)
+    }
+
+    /// Sends one packet, and answers what comes until an answer to it has come, or that time is over.
+    pub(crate) fn ask(&self, packet: &str, within: Duration) -> io::Result<Option<u16>> {
+        self.socket.send_to(packet.as_bytes(), self.kamailio)?;
+        let start = Instant::now();
+        let tally = Tally::new(Case::Options, 0, 0, start);
+        let mut buffer = vec![0; 64 * 1024];
+        while start.elapsed() < within {
+            let arrived = self.take(Case::Options, &tally, &mut buffer)?;
+            if let Some((Some(status), _)) = arrived {
+                return Ok(Some(status));
+            }
+        }
+        Ok(None)
     }
 
     /// Begins operations for a while, and waits until all have ended or nothing more comes.
@@ -109,7 +158,8 @@ impl Generator {
             Load::Rate(rate) => (rate * lasting.as_secs_f64()).ceil() as usize,
             Load::Window(_) => UNPACED_MAX,
         };
-        let tally = Tally::new(case, self.runs, size, Instant::now());
+        let begun = Instant::now();
+        let tally = Tally::new(case, self.runs, size, begun);
         let stop = AtomicBool::new(false);
         let sender = thread::current();
         thread::scope(|scope| {
@@ -128,6 +178,7 @@ impl Generator {
                 account: tally.account(),
                 spent: own + received,
                 behind: behind?,
+                begun,
             })
         })
     }
@@ -191,6 +242,13 @@ impl Generator {
             self.socket.send_to(request.as_bytes(), self.kamailio)?;
             return Ok(());
         }
+        if case == Case::Ask {
+            tally.begins(number, Instant::now());
+            return self.sink.push(&format!(
+                "<presence from='juliet{mark}@xmpp.example' to='romeo{mark}@sip.example' \
+                 type='subscribe'/>"
+            ));
+        }
         let Some(pair) = self.watched.get(number % self.watched.len().max(1)) else {
             return Err(io::Error::other("nobody is watched"));
         };
@@ -212,37 +270,60 @@ impl Generator {
     ) -> io::Result<Duration> {
         let mut buffer = vec![0; 64 * 1024];
         while !stop.load(Ordering::Relaxed) {
-            let count = match self.socket.recv(&mut buffer) {
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(error) => return Err(error),
-            };
-            let now = Instant::now();
-            let packet = str::from_utf8(buffer.get(..count).unwrap_or_default());
-            let ended = match packet.ok().and_then(Arrival::read) {
-                Some(Arrival::Answer { mark, status }) => tally.answered(mark, status, now),
+            if let Some((_, true)) = self.take(case, tally, &mut buffer)? {
+                sender.unpark();
+            }
+        }
+        Ok(cpu::of_this_thread())
+    }
+
+    /// Takes one packet, if one comes soon, and answers it: the status if it is an answer itself, and whether
+    /// it ends an operation.
+    fn take(
+        &self,
+        case: Case,
+        tally: &Tally,
+        buffer: &mut [u8],
+    ) -> io::Result<Option<(Option<u16>, bool)>> {
+        let count = match self.socket.recv(buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let now = Instant::now();
+        let packet = str::from_utf8(buffer.get(..count).unwrap_or_default()).ok();
+        let send = |packet: &str| self.socket.send_to(packet.as_bytes(), self.kamailio);
+        Ok(
+            match packet.and_then(|packet| Arrival::read(packet, self.local)) {
+                Some(Arrival::Answer { mark, status }) => {
+                    Some((Some(status), tally.answered(mark, status, now)))
+                }
                 Some(Arrival::Notify {
                     dialog,
                     shown,
                     open,
                     answer,
                 }) => {
-                    self.socket.send_to(answer.as_bytes(), self.kamailio)?;
+                    send(&answer)?;
                     tally.notified();
                     let mark = if case == Case::Presence {
                         shown
                     } else {
                         dialog
                     };
-                    open && mark.is_some_and(|mark| tally.shown(mark, now))
+                    Some((
+                        None,
+                        open && mark.is_some_and(|mark| tally.shown(mark, now)),
+                    ))
                 }
-                None => false,
-            };
-            if ended {
-                sender.unpark();
-            }
-        }
-        Ok(cpu::of_this_thread())
+                Some(Arrival::Subscribe { answer, notify }) => {
+                    send(&answer)?;
+                    send(&notify)?;
+                    Some((None, false))
+                }
+                None => Some((None, false)),
+            },
+        )
     }
 }
 

@@ -16,7 +16,13 @@ use crate::mark::Mark;
 use crate::sink::Sink;
 
 /// How long a start or an end may take.
-const GENEROUS: Duration = Duration::from_secs(20);
+const GENEROUS: Duration = Duration::from_secs(60);
+
+/// Below the root of the source.
+const FOLDER: &str = "target/bench";
+
+/// In the folder.
+const STORE: &str = "stox.db";
 
 /// Between two looks at something that is awaited.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -30,12 +36,30 @@ pub(crate) struct Kamailio {
 }
 
 impl Kamailio {
-    /// Starts it with an empty store, and waits until it and the gateway answer.
-    pub(crate) fn start(root: &Path, ip: IpAddr, sink: &Sink) -> io::Result<Self> {
-        let folder = root.join("target/bench");
+    /// Where it will listen.
+    pub(crate) fn address_on(ip: IpAddr) -> SocketAddr {
+        SocketAddr::new(ip, 5060)
+    }
+
+    /// Empties its folder; the store that it will use.
+    pub(crate) fn clear(root: &Path) -> io::Result<PathBuf> {
+        let folder = root.join(FOLDER);
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
+        fs::create_dir_all(&folder)?;
+        Ok(folder.join(STORE))
+    }
+
+    /// Starts it with the store that is there, and waits until it and the gateway answer. The requests that
+    /// the gateway begins go to `phones`.
+    pub(crate) fn start(
+        root: &Path,
+        ip: IpAddr,
+        sink: &Sink,
+        phones: SocketAddr,
+    ) -> io::Result<Self> {
+        let folder = root.join(FOLDER);
         let modules = folder.join("modules");
         fs::create_dir_all(&modules)?;
         let module = root.join("target/stox.so");
@@ -46,7 +70,7 @@ impl Kamailio {
             )));
         }
         symlink(module, modules.join("stox.so"))?;
-        let address = SocketAddr::new(ip, 5060);
+        let address = Self::address_on(ip);
         let component = sink.address();
         let log = folder.join("kamailio.log");
         let output = File::create(&log)?;
@@ -69,8 +93,9 @@ impl Kamailio {
             ])
             .args([
                 "-A",
-                &format!("STORE=\"sqlite:{}\"", folder.join("stox.db").display()),
+                &format!("STORE=\"sqlite:{}\"", folder.join(STORE).display()),
             ])
+            .args(["-A", &format!("PHONES=\"sip:{phones}\"")])
             .args([
                 "-A",
                 &format!(
@@ -93,14 +118,19 @@ impl Kamailio {
         Ok(kamailio)
     }
 
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// CPU time of all its processes, now.
     pub(crate) fn reading(&self) -> cpu::Reading {
         cpu::Reading::of_tree(self.child.id())
+    }
+
+    /// The gateway process that runs now; none between two.
+    pub(crate) fn gateway(&self) -> Option<u32> {
+        cpu::gateway_of(self.child.id())
+    }
+
+    /// Kills a process of it.
+    pub(crate) fn kill(pid: u32) {
+        signal("-KILL", pid);
     }
 
     /// Lines it has logged at level error or worse, and otherwise noteworthy.

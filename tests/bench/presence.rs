@@ -6,7 +6,8 @@
 //! same Kamailio: the figures of one machine mean little, their ratios more. Rates are those of a machine that the
 //! generator shares.
 //!
-//! `cargo bench --bench presence -- --case a --seconds 2 --rounds 5`; `BENCH_SECONDS` sets the seconds too.
+//! `cargo bench --bench presence -- --case a --seconds 2 --rounds 5`; `BENCH_SECONDS` sets the seconds too. The cases
+//! `overload` and `scale` are tables of their own; `--dialogs 1000000` adds a size to the latter.
 
 #![expect(
     clippy::disallowed_methods,
@@ -21,8 +22,12 @@ mod drops;
 mod generator;
 mod kamailio;
 mod mark;
+mod memory;
+mod overload;
+mod population;
 mod report;
 mod saturation;
+mod scale;
 mod sink;
 mod tally;
 
@@ -36,7 +41,9 @@ use std::time::Duration;
 use case::Case;
 use generator::{Generator, Load};
 use kamailio::Kamailio;
+use overload::Overload;
 use report::{Report, Sample};
+use scale::Table;
 use sink::Sink;
 
 /// Contacts that take turns in changing their presence.
@@ -52,7 +59,17 @@ struct Plan {
     /// Of one measurement.
     lasting: Duration,
     rounds: usize,
+    /// Whether overload is measured.
+    overload: bool,
+    /// Numbers of dialogs to measure with.
+    sizes: Vec<usize>,
 }
+
+/// The sizes that take no more than a few minutes.
+const SIZES: [usize; 2] = [1_000, 100_000];
+
+/// Of these dialogs it is measured whether those made by traffic take as much memory as those from the store.
+const MADE: usize = 100_000;
 
 impl Plan {
     fn read() -> Result<Option<Self>, String> {
@@ -60,10 +77,12 @@ impl Plan {
         let mut plan = Self {
             cases: Case::ALL
                 .into_iter()
-                .filter(|case| !case.is_baseline())
+                .filter(|case| !case.is_baseline() && *case != Case::Ask)
                 .collect(),
             lasting: lasting(&seconds)?,
             rounds: 5,
+            overload: true,
+            sizes: SIZES.to_vec(),
         };
         let mut wanted = false;
         let mut words = env::args().skip(1);
@@ -82,15 +101,30 @@ impl Plan {
                         .parse()
                         .map_err(|_| format!("{value} is no number of rounds"))?;
                 }
+                "--dialogs" => {
+                    let size = value.parse();
+                    let size = size.map_err(|_| format!("{value} is no number of dialogs"))?;
+                    plan.sizes.push(size);
+                }
                 "--case" => {
+                    plan.overload = value == "overload";
+                    if value != "scale" {
+                        plan.sizes.clear();
+                    }
+                    if value == "scale" || value == "overload" {
+                        plan.cases.clear();
+                        continue;
+                    }
                     let named = Case::ALL.into_iter().find(|case| case.word() == value);
                     plan.cases = vec![named.ok_or_else(|| {
-                        format!("{value} is no case: a, b, c, stateful or stateless")
+                        format!(
+                            "{value} is no case: a, b, c, d, overload, scale, stateful or stateless"
+                        )
                     })?];
                 }
                 _ => {
                     return Err(format!(
-                        "{word} is not understood: --case, --seconds, --rounds"
+                        "{word} is not understood: --case, --dialogs, --rounds, --seconds"
                     ));
                 }
             }
@@ -120,13 +154,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ip,
         sink: Sink::listen(IpAddr::V4(ip))?,
     };
-    let mut report = Report::default();
-    place.saturate(&plan, &mut report)?;
-    for round in 0..plan.rounds {
-        println!("Round {} of {}", round + 1, plan.rounds);
-        place.round(&plan, round, &mut report)?;
+    if !plan.cases.is_empty() {
+        place.costs(&plan)?;
     }
-    println!("\nMedian (least-most) of {} rounds\n{report}", plan.rounds);
+    if plan.overload {
+        for case in [Case::Options, Case::Subscribe] {
+            let overload = Overload::measure(&place, case, plan.lasting, plan.rounds)?;
+            println!("{overload}");
+        }
+    }
+    if !plan.sizes.is_empty() {
+        let table = Table::measure(&place, &plan.sizes, Some(MADE), plan.lasting, plan.rounds)?;
+        println!("\n{table}");
+    }
     Ok(())
 }
 
@@ -139,11 +179,30 @@ struct Place {
 }
 
 impl Place {
+    fn costs(&self, plan: &Plan) -> io::Result<()> {
+        let mut report = Report::default();
+        self.saturate(plan, &mut report)?;
+        for round in 0..plan.rounds {
+            println!("Round {} of {}", round + 1, plan.rounds);
+            self.round(plan, round, &mut report)?;
+        }
+        println!("\nMedian (least-most) of {} rounds\n{report}", plan.rounds);
+        Ok(())
+    }
+
     fn start(&self) -> io::Result<(Kamailio, Generator)> {
+        let generator = self.generator()?;
+        Kamailio::clear(self.root)?;
+        Ok((self.kamailio(&generator)?, generator))
+    }
+
+    fn generator(&self) -> io::Result<Generator> {
+        Generator::new(IpAddr::V4(self.ip), self.sink.clone())
+    }
+
+    fn kamailio(&self, generator: &Generator) -> io::Result<Kamailio> {
         let ip = IpAddr::V4(self.ip);
-        let kamailio = Kamailio::start(self.root, ip, &self.sink)?;
-        let generator = Generator::new(ip, kamailio.address(), self.sink.clone())?;
-        Ok((kamailio, generator))
+        Kamailio::start(self.root, ip, &self.sink, generator.local())
     }
 
     fn saturate(&self, plan: &Plan, report: &mut Report) -> io::Result<()> {

@@ -270,7 +270,7 @@ fn micros(duration: Duration) -> f64 {
 
 /// Median and extremes of some figures.
 #[derive(Debug, Clone, Copy)]
-struct Spread {
+pub(crate) struct Spread {
     median: f64,
     least: f64,
     most: f64,
@@ -278,7 +278,7 @@ struct Spread {
 }
 
 impl Spread {
-    fn of(figures: impl IntoIterator<Item = f64>) -> Self {
+    pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<_> = figures.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
         let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
@@ -290,7 +290,11 @@ impl Spread {
         }
     }
 
-    fn decimals(self, decimals: usize) -> Self {
+    pub(crate) fn median(&self) -> f64 {
+        self.median
+    }
+
+    pub(crate) fn decimals(self, decimals: usize) -> Self {
         Self { decimals, ..self }
     }
 }

@@ -30,6 +30,7 @@ struct Slot {
     answered: AtomicU64,
     shown: AtomicU64,
     refused: AtomicU64,
+    refused_at: AtomicU64,
 }
 
 /// What came of a measurement.
@@ -49,6 +50,8 @@ pub(crate) struct Account {
     pub(crate) notifies: usize,
     /// From the begin to the final answer, sorted; empty when the case has none.
     pub(crate) to_answer: Vec<Duration>,
+    /// From the begin to an answer other than 200, sorted.
+    pub(crate) to_refusal: Vec<Duration>,
     /// From the begin until all was there, sorted.
     pub(crate) to_end: Vec<Duration>,
     /// From the first begin to the last end.
@@ -96,6 +99,7 @@ impl Tally {
         }
         if status != 200 {
             slot.refused.store(u64::from(status), Ordering::Relaxed);
+            slot.refused_at.store(self.stamp(now), Ordering::Relaxed);
             self.refused.fetch_add(1, Ordering::Relaxed);
             return true;
         }
@@ -129,6 +133,7 @@ impl Tally {
     pub(crate) fn account(&self) -> Account {
         let mut to_answer = Vec::new();
         let mut to_end = Vec::new();
+        let mut to_refusal = Vec::new();
         let mut offered = 0;
         let mut first = u64::MAX;
         let mut last = 0;
@@ -143,6 +148,10 @@ impl Tally {
             if answered != 0 {
                 to_answer.push(Duration::from_nanos(answered.saturating_sub(sent)));
             }
+            let refused_at = slot.refused_at.load(Ordering::Relaxed);
+            if refused_at != 0 {
+                to_refusal.push(Duration::from_nanos(refused_at.saturating_sub(sent)));
+            }
             if let Some(end) = self.end_of(slot) {
                 last = last.max(end);
                 to_end.push(Duration::from_nanos(end.saturating_sub(sent)));
@@ -150,6 +159,7 @@ impl Tally {
         }
         to_answer.sort_unstable();
         to_end.sort_unstable();
+        to_refusal.sort_unstable();
         Account {
             offered,
             complete: to_end.len(),
@@ -158,6 +168,7 @@ impl Tally {
             repeated: self.repeated.load(Ordering::Relaxed),
             notifies: self.notifies.load(Ordering::Relaxed),
             to_answer,
+            to_refusal,
             to_end,
             lasted: Duration::from_nanos(last.saturating_sub(first)),
         }
@@ -187,7 +198,9 @@ impl Tally {
         let answered = slot.answered.load(Ordering::Relaxed);
         let shown = slot.shown.load(Ordering::Relaxed);
         match self.case {
-            Case::Stateless | Case::Stateful | Case::Options => (answered != 0).then_some(answered),
+            Case::Stateless | Case::Stateful | Case::Options | Case::Ask => {
+                (answered != 0).then_some(answered)
+            }
             Case::Subscribe => (answered != 0 && shown != 0).then_some(answered.max(shown)),
             Case::Presence => (shown != 0).then_some(shown),
         }

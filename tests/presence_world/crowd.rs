@@ -28,8 +28,10 @@ pub(crate) struct Crowd {
     pub(crate) now: Moment,
     generation: u32,
     slot: u32,
-    /// Whether requests of the gateway are answered; if not, they are only kept.
-    pub(crate) answering: bool,
+    /// Whether SIP contacts are open.
+    pub(crate) open: bool,
+    /// The last CSeq number of any SIP contact.
+    notified: u32,
     /// Requests and stanzas that left, each with its moment.
     pub(crate) sent: Vec<(Moment, Send)>,
     pub(crate) said: Vec<(Moment, Element)>,
@@ -61,7 +63,8 @@ impl Crowd {
             now: START,
             generation: 1,
             slot: 0,
-            answering: true,
+            open: true,
+            notified: 0,
             sent: Vec::new(),
             said: Vec::new(),
             inputs: VecDeque::new(),
@@ -83,7 +86,8 @@ impl Crowd {
              Event: presence\r\n\
              Content-Length: 0\r\n\r\n"
         );
-        self.request(&text);
+        self.arrives(&text);
+        self.settle();
     }
 
     /// An XMPP user watches a SIP user, who is available.
@@ -91,15 +95,6 @@ impl Crowd {
         self.stanza(&format!(
             "<presence xmlns='jabber:client' from='juliet{n}@example.com' to='romeo{n}@example.net' \
              type='subscribe'/>"
-        ));
-        self.settle();
-    }
-
-    /// An XMPP user changes presence.
-    pub(crate) fn show(&mut self, n: usize, status: &str) {
-        self.stanza(&format!(
-            "<presence xmlns='jabber:client' from='juliet{n}@example.com/balcony' \
-             to='romeo{n}@example.net'><status>{status}</status></presence>"
         ));
         self.settle();
     }
@@ -147,28 +142,6 @@ impl Crowd {
         })));
     }
 
-    fn request(&mut self, text: &str) {
-        let Ok(Message::Request(request)) = Message::parse(text.as_bytes()) else {
-            panic!("not a request: {text}");
-        };
-        self.slot += 1;
-        self.inputs.push_back(Input::Request(Box::new(SipRequest {
-            slot: Slot {
-                index: self.slot,
-                counter: 1,
-            },
-            request,
-            flow: Flow {
-                protocol: Protocol::Udp,
-                peer: "198.51.100.7:5070".parse().unwrap(),
-                local: "192.0.2.9:5060".parse().unwrap(),
-                connection: 0,
-            },
-            authenticated: true,
-        })));
-        self.settle();
-    }
-
     /// Lets everybody answer until nothing is left to say.
     fn settle(&mut self) {
         loop {
@@ -180,9 +153,7 @@ impl Crowd {
                 match output {
                     Output::Reply(reply) => assert_eq!(reply.status, 200, "{reply:?}"),
                     Output::Send(send) => {
-                        if self.answering {
-                            self.answer(&send);
-                        }
+                        self.answer(&send);
                         self.sent.push((self.now, *send));
                     }
                     Output::Stanza { stanza, .. } => {
@@ -240,34 +211,53 @@ impl Crowd {
             status: Status(200),
             response: Some(response),
         }));
-        if send.method != "SUBSCRIBE" {
-            return;
+        if send.method == "SUBSCRIBE" {
+            let text = self.notify_for(send, expires);
+            self.arrives(&text);
         }
+    }
+
+    /// A SIP contact tells the watcher who sent that SUBSCRIBE how it is now.
+    pub(crate) fn notify(&mut self, send: &Send) {
+        let text = self.notify_for(send, "3600");
+        self.arrives(&text);
+        self.settle();
+    }
+
+    fn notify_for(&mut self, send: &Send, expires: &str) -> String {
+        self.notified += 1;
         let state = if expires == "0" {
             "terminated;reason=timeout".to_owned()
         } else {
             format!("active;expires={expires}")
         };
-        let body = "<?xml version='1.0' encoding='UTF-8'?>\
+        let basic = if self.open { "open" } else { "closed" };
+        let body = format!(
+            "<?xml version='1.0' encoding='UTF-8'?>\
              <presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:romeo@example.net'>\
-             <tuple id='ID-orchard'><status><basic>open</basic></status></tuple></presence>";
+             <tuple id='ID-orchard'><status><basic>{basic}</basic></status></tuple></presence>"
+        );
         let contact = send.headers.iter().find(|(name, _)| name == "Contact");
         let target = contact.map_or("", |(_, value)| value.trim_matches(['<', '>']));
-        let text = format!(
+        format!(
             "NOTIFY {target} SIP/2.0\r\n\
              Via: SIP/2.0/UDP 198.51.100.7:5070;branch=z9hG4bKn{cseq}\r\n\
-             From: <{}>;tag={tag}\r\nTo: <{}>;tag={}\r\n\
+             From: <{}>;tag=k{tag}\r\nTo: <{}>;tag={tag}\r\n\
              Call-ID: {}\r\nCSeq: {cseq} NOTIFY\r\n\
              Contact: <sip:romeo@198.51.100.7:5070>\r\n\
              Event: presence\r\nSubscription-State: {state}\r\n\
              Content-Type: application/pidf+xml\r\nContent-Length: {}\r\n\r\n{body}",
             send.to_uri,
             send.from_uri,
-            send.from_tag,
             send.call_id,
             body.len(),
-            cseq = 1000 + send.cseq,
-        );
+            cseq = self.notified,
+            tag = send.from_tag,
+        )
+    }
+
+    /// A request of an authenticated sender, to be taken in its turn.
+    fn arrives(&mut self, text: &str) {
         let Ok(Message::Request(request)) = Message::parse(text.as_bytes()) else {
             panic!("not a request: {text}");
         };

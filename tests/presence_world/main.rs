@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
 mod agreement;
+mod crowd;
 mod forks;
 mod hostile;
 mod limits;
 mod outage;
+mod pace;
 mod restart;
 mod sequences;
 mod sip_watcher;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! XMPP watchers as the store gives them back.
 //!
-//! NOTIFYs may have been missed, so every contact is asked anew, once and ahead of its time: first those whose
-//! subscription has run out meanwhile, the rest in the order in which they would run out. Not as a storm.
+//! NOTIFYs may have been missed, so every contact is asked anew, once and ahead of its time: those whose
+//! subscription has run out meanwhile, and the others in the order in which theirs would. Not as a storm.
 
 use crate::record::{AuthorizationRecord, Change, DialogRecord, Moment};
 
@@ -10,11 +10,13 @@ use super::super::desk::Desk;
 use super::super::dialog::Dialog;
 use super::super::timers::Timer;
 use super::standing::Standing;
-use super::subscribe::refresh_at;
 use super::{Phase, XmppWatchers, shown};
 
 /// The longest pause between two SUBSCRIBEs after a restart: a few contacts are asked within seconds.
-const LONGEST_PAUSE_US: u64 = 100_000;
+const LONGEST_PAUSE_US: u64 = 200_000;
+
+/// A refresh is to have its answer before the subscription ends.
+const MARGIN_MS: u64 = 5_000;
 
 impl XmppWatchers {
     /// Takes up a stored authorisation.
@@ -75,42 +77,41 @@ impl XmppWatchers {
         }
     }
 
-    /// All that was stored has been taken up: sets when each contact is asked.
+    /// All that was stored has been taken up: sets when each contact is asked. Missed ones take turns with
+    /// those that stand, so that none of these runs out meanwhile.
     pub(in super::super) fn restored(&mut self, desk: &mut Desk, now: Moment) {
         let mut missed = std::mem::take(&mut self.missed);
         missed.sort_unstable();
+        let mut missed = missed.into_iter();
         let mut open: Vec<_> = self
             .subscriptions
             .values()
             .map(|s| (s.dialog.expires_at, s.dialog.id()))
             .collect();
         open.sort_unstable();
-        let missed = missed.into_iter().map(|(_, pair)| pair);
-        let others = self
+        let without: Vec<_> = self
             .watchers
             .iter()
-            .filter(|(_, watcher)| watcher.standing.is_wanted() && watcher.dialogs.is_empty());
-        let mut to_subscribe: Vec<_> = missed.collect();
-        let first = to_subscribe.len();
-        to_subscribe.extend(others.map(|(pair, _)| pair.clone()));
+            .filter(|(_, w)| w.standing.is_wanted() && w.dialogs.is_empty())
+            .map(|(pair, _)| pair.clone())
+            .collect();
 
-        let mut pace = Pace::new(
-            now,
-            desk.config.expires_max,
-            open.len() + to_subscribe.len(),
-        );
-        let (missed, others) = to_subscribe.split_at(first);
-        for pair in missed {
-            let timer = Timer::SubscribeAgain(pair.clone());
-            desk.timers.set(timer, pace.next());
-        }
+        let wanted = open.len() + without.len();
+        let mut pace = Pace::new(now, desk.config.expires_max, wanted);
         for (expires_at, id) in open {
-            let own_time = refresh_at(desk, expires_at, desk.config.expires_max);
-            let at = pace.next().min(own_time.max(now));
+            if let Some((_, pair)) = missed.next() {
+                desk.timers.set(Timer::SubscribeAgain(pair), pace.next());
+            }
+            let mut at = pace.next();
+            if expires_at < at.plus_ms(MARGIN_MS) {
+                // Too many end at one time for each to have its turn before.
+                let left = expires_at.0.saturating_sub(now.0 + MARGIN_MS);
+                at = now.plus_ms(desk.identity.between(0, left));
+            }
             desk.timers.set(Timer::Refresh(id), at);
         }
-        for pair in others {
-            let timer = Timer::SubscribeAgain(pair.clone());
+        for pair in missed.map(|(_, pair)| pair).chain(without) {
+            let timer = Timer::SubscribeAgain(pair);
             if !desk.timers.is_set(&timer) {
                 desk.timers.set(timer, pace.next());
             }
@@ -118,7 +119,7 @@ impl XmppWatchers {
     }
 }
 
-/// Moments for SUBSCRIBEs after a restart: twice as many a second as so many subscriptions take anyway, or ten
+/// Moments for SUBSCRIBEs after a restart: twice as many a second as so many subscriptions take anyway, or five
 /// where that is more.
 struct Pace {
     start: Moment,

@@ -192,17 +192,14 @@ impl XmppWatchers {
 
 /// Sets the deadlines of a subscription that has so many seconds left.
 pub(super) fn schedule(desk: &mut Desk, now: Moment, id: DialogId, seconds: u32) {
-    let ends = now.plus_secs(u64::from(seconds));
-    let at = refresh_at(desk, ends, seconds).max(now.plus_ms(MIN_REFRESH_MS));
-    desk.timers.set(Timer::Refresh(id), at);
-    desk.timers.set(Timer::SubscriberExpires(id), ends);
-}
-
-/// When a subscription of so many seconds is to be refreshed that ends at that moment.
-pub(super) fn refresh_at(desk: &mut Desk, ends: Moment, seconds: u32) -> Moment {
     let life = u64::from(seconds) * 1000;
     let early = desk.identity.between(life / 10, life / 5);
-    Moment(ends.0.saturating_sub(early))
+    desk.timers.set(
+        Timer::Refresh(id),
+        now.plus_ms((life - early).max(MIN_REFRESH_MS)),
+    );
+    desk.timers
+        .set(Timer::SubscriberExpires(id), now.plus_ms(life));
 }
 
 /// Fills in what a 2xx tells of the dialog, unless a NOTIFY has told it (RFC 6665 §4.4.1, RFC 3261 §12.1.2).
