@@ -6,7 +6,9 @@ use stox::record::AuthorizationState;
 use stox::store::Store;
 
 use crate::sip_watcher::granted_watcher;
-use crate::wire::{ASKS, PROBES, accepted, arriving, header, juliet, notify, response, subscribe};
+use crate::wire::{
+    ASKS, DECLINED, PROBES, accepted, arriving, header, juliet, notify, response, state, subscribe,
+};
 use crate::world::World;
 use crate::xmpp_watcher::watching;
 
@@ -104,6 +106,22 @@ fn bad_notifies_get_the_rfcs_code() {
         );
         assert!(world.said().is_empty());
     }
+}
+
+#[test]
+fn a_retry_after_of_ages_does_not_keep_a_subscription_from_ending() {
+    let mut world = World::new();
+    world.sip(&subscribe(1, "", ""));
+    let notify = world.sent_one();
+    world.xmpp(DECLINED);
+    let busy = response(&notify, "503 Busy", "xfg9", "Retry-After: 4294967295\n");
+    world.result(notify.id, 503, &busy);
+    world.pass(3600);
+    let last = world.sent_one();
+    assert_eq!(state(&last), "terminated;reason=rejected");
+    world.pass(40);
+    let status = world.gateway.status();
+    assert_eq!((status.notifier_dialogs, status.deadlines), (0, 0));
 }
 
 #[test]

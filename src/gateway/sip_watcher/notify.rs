@@ -123,6 +123,9 @@ impl SipWatchers {
                 .as_ref()
                 .and_then(|r| retry_after(&r.headers))
                 .map_or(NOTIFY_AGAIN_MS, |s| u64::from(s.0) * 1000);
+            // An ending subscription has no deadline but this one.
+            let left = u64::from(notifier.dialog.expires_in(now)) * 1000;
+            let wait = wait.min(left.max(NOTIFY_AGAIN_MS));
             notifier.owed = Owed::State;
             desk.timers.set(Timer::NotifyAgain(id), now.plus_ms(wait));
         }
