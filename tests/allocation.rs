@@ -359,8 +359,8 @@ fn time(run: Way, bytes: &[u8]) -> Duration {
     (0..3).map(|_| measure()).min().unwrap()
 }
 
-/// Eight times the size takes eight times as long; three times that is allowed for what the caches do, and
-/// what is over in the wink of an eye does not count.
+/// Eight times the size takes eight times as long, and 64 times with the square of the size: what lies well below
+/// that passes on a busy machine, and what is over in the wink of an eye does not count.
 #[test]
 fn work_grows_in_proportion_to_the_size() {
     let _alone = ALONE.lock();
@@ -368,7 +368,7 @@ fn work_grows_in_proportion_to_the_size() {
     for ((name, what, whole), (_, _, eighth)) in costly(1).into_iter().zip(costly(8)) {
         let run = way(name);
         let (long, short) = (time(run, &whole), time(run, &eighth));
-        if long > short * 24 + Duration::from_millis(5) {
+        if long > short * 48 + Duration::from_millis(10) {
             broken.push(format!("{name} {what}: {short:?} and {long:?}"));
         }
     }

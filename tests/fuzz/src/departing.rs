@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What leaves the gateway must be one message, whatever came in.
 
+use std::cell::Cell;
+
 use minidom::Element;
 use stox::frame::{Reply, Send};
 use stox::sip::{Message, NameAddr};
@@ -17,25 +19,46 @@ pub(crate) fn all(world: &mut World) {
     world.stanzas.drain(..).for_each(|sent| stanza(&sent));
 }
 
+/// Both ends of a stream.
+struct Stream {
+    writer: Writer,
+    decoder: Decoder,
+}
+
+thread_local! {
+    /// The parser's room for a long token is dear, so one stream serves for many stanzas.
+    static STREAM: Cell<Option<Stream>> = const { Cell::new(None) };
+}
+
+impl Stream {
+    fn open() -> Self {
+        let mut bytes = Vec::new();
+        let header = Header {
+            content: CONTENT.to_owned(),
+            ..Header::default()
+        };
+        let writer = Writer::open(header, &mut bytes).unwrap();
+        let mut decoder = Decoder::new(CONTENT, Limits::with_stanza(1024 * 1024));
+        decoder.trust();
+        let header = decoder.decode(&mut &bytes[..]).unwrap();
+        assert!(matches!(header, Some(Received::Header(_))));
+        Self { writer, decoder }
+    }
+}
+
 /// One stanza goes out, and the same one comes in at the other end.
 pub(crate) fn stanza(element: &Element) {
+    // A stream that fails is not put back.
+    let mut stream = STREAM.take().unwrap_or_else(Stream::open);
     let mut bytes = Vec::new();
-    let header = Header {
-        content: CONTENT.to_owned(),
-        ..Header::default()
-    };
-    let mut writer = Writer::open(header, &mut bytes).unwrap();
-    writer.write(element, &mut bytes).unwrap();
-    let mut decoder = Decoder::new(CONTENT, Limits::with_stanza(1024 * 1024));
-    decoder.trust();
+    stream.writer.write(element, &mut bytes).unwrap();
     let mut input = &bytes[..];
-    let header = decoder.decode(&mut input).unwrap();
-    assert!(matches!(header, Some(Received::Header(_))));
-    match decoder.decode(&mut input).unwrap() {
+    match stream.decoder.decode(&mut input).unwrap() {
         Some(Received::Content(read)) => assert_eq!(read, *element),
         other => panic!("{other:?} of {element:?}"),
     }
     assert!(input.is_empty());
+    STREAM.set(Some(stream));
 }
 
 /// A reply's texts stay on their lines.
