@@ -13,14 +13,19 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command as Program, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use stox::address::{Aor, BareJid, Pair};
 use stox::frame::{
     Command, Flow, HandedOver, LogLevel, LogLine, MAX_FRAME, Protocol, Reply, Slot, ToGateway,
 };
 use stox::process::EXIT_CANNOT_START;
+use stox::record::{
+    AuthorizationRecord, AuthorizationState, Change, DialogId, DialogRecord, Direction, Moment,
+};
+use stox::store::{Sqlite, Store};
 
 /// How long anything may take.
 const GENEROUS: Duration = Duration::from_secs(30);
@@ -142,6 +147,43 @@ fn a_port_that_falls_behind_makes_the_workers_wait_and_nothing_is_lost() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a measurement")]
+fn stored_dialogs_are_served_soon_after_a_start() {
+    // 100,000 are to take 2 s on a machine of their own; here it is ten times as long for a fifth of them.
+    const DIALOGS: u32 = 20_000;
+    const MOST: Duration = Duration::from_secs(20);
+    let database = fresh_store("many");
+    fill(&database, DIALOGS);
+    let started = Instant::now();
+    let mut gateway = Gateway::start_with(&database, &[]);
+    for n in [0, DIALOGS / 2, DIALOGS - 1] {
+        let refresh = SUBSCRIBE
+            .replace(
+                "SUBSCRIBE sip:juliet@xmpp.example",
+                &format!("SUBSCRIBE sip:stox-{n:016x}@192.0.2.1:5060"),
+            )
+            .replace(
+                "<sip:romeo@sip.example>;tag=yt66",
+                &format!("<sip:romeo{n}@sip.example>;tag=theirs"),
+            )
+            .replace(
+                "To: <sip:juliet@xmpp.example>",
+                &format!("To: <sip:juliet{n}@xmpp.example>;tag=ours-{n}"),
+            )
+            .replace("5BCF940D", &format!("call-{n}"))
+            .replace("CSeq: 1 ", "CSeq: 2 ");
+        gateway.hand_over(n, &refresh).unwrap();
+    }
+    let replies = gateway.replies(3);
+    assert!(
+        replies.values().all(|reply| reply.status == 200),
+        "{replies:?}"
+    );
+    let took = started.elapsed();
+    assert!(took < MOST, "{DIALOGS} dialogs were served after {took:?}");
+}
+
+#[test]
 fn the_end_of_the_host_is_the_end_of_the_gateway() {
     let mut gateway = Gateway::start("end", &[]);
     gateway
@@ -243,11 +285,10 @@ struct Gateway {
 
 impl Gateway {
     fn start(name: &str, params: &[&str]) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-            .join("gateway_program")
-            .join(name);
-        drop(std::fs::remove_dir_all(&folder));
-        std::fs::create_dir_all(&folder).unwrap();
+        Self::start_with(&fresh_store(name), params)
+    }
+
+    fn start_with(database: &Path, params: &[&str]) -> Self {
         let ((requests, their_requests), (results, their_results), (commands, their_commands)) =
             (pair(), pair(), pair());
         let program = Program::new(env!("CARGO_BIN_EXE_stox-gateway"))
@@ -257,7 +298,7 @@ impl Gateway {
             .args(["--param", "sip_domain=sip.example"])
             .args(["--param", "xmpp_allow=xmpp.example"])
             .args(["--param", "contact=192.0.2.1:5060"])
-            .args(["--param", &store(&folder.join("stox.db"))])
+            .args(["--param", &store(database)])
             .args(params.iter().flat_map(|param| ["--param", param]))
             .spawn()
             .unwrap();
@@ -363,6 +404,59 @@ impl Drop for Gateway {
         let _ = self.program.kill();
         let _ = self.program.wait();
     }
+}
+
+/// Where a store may be made.
+fn fresh_store(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("gateway_program")
+        .join(name);
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join("stox.db")
+}
+
+/// Granted subscriptions of as many SIP watchers, an hour long.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program looks at the clock too"
+)]
+fn fill(database: &Path, dialogs: u32) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = Moment(u64::try_from(now.as_millis()).unwrap());
+    let mut changes = Vec::new();
+    for n in 0..dialogs {
+        let pair = Pair::new(
+            Aor::new(&format!("romeo{n}"), "sip.example").unwrap(),
+            BareJid::new(&format!("juliet{n}@xmpp.example")).unwrap(),
+        );
+        changes.push(Change::PutAuthorization(AuthorizationRecord {
+            pair: pair.clone(),
+            direction: Direction::ToXmpp,
+            state: AuthorizationState::Granted,
+            since: now,
+        }));
+        changes.push(Change::PutDialog(Box::new(DialogRecord {
+            id: DialogId(u64::from(n)),
+            pair,
+            direction: Direction::ToXmpp,
+            call_id: format!("call-{n}"),
+            local_tag: format!("ours-{n}"),
+            remote_tag: Some("theirs".to_owned()),
+            event_id: None,
+            local_uri: format!("sip:juliet{n}@xmpp.example"),
+            remote_uri: format!("sip:romeo{n}@sip.example"),
+            remote_target: "sip:romeo@192.0.2.7:5060".to_owned(),
+            route_set: Vec::new(),
+            flow: None,
+            cseq_reserved: 64,
+            remote_cseq: 1,
+            expires_at: now.plus_secs(3600),
+            active: true,
+            shown: Vec::new(),
+        })));
+    }
+    Sqlite::open(database).unwrap().commit(&changes).unwrap();
 }
 
 fn store(path: &Path) -> String {

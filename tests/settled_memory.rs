@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a settled dialog costs in memory. A program of its own: nothing else happens in its process.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
+
 #[path = "presence_world/crowd.rs"]
+#[allow(dead_code, reason = "what only other tests need of it")]
 mod crowd;
 
 use crowd::Crowd;

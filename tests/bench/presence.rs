@@ -7,7 +7,8 @@
 //! generator shares.
 //!
 //! `cargo bench --bench presence -- --case a --seconds 2 --rounds 5`; `BENCH_SECONDS` sets the seconds too. The cases
-//! `overload` and `scale` are tables of their own; `--dialogs 1000000` adds a size to the latter.
+//! `overload` and `scale` are tables of their own; `--dialogs 1000000`
+//! measures the latter with so many, and may be repeated.
 
 #![expect(
     clippy::disallowed_methods,
@@ -68,7 +69,7 @@ struct Plan {
 /// The sizes that take no more than a few minutes.
 const SIZES: [usize; 2] = [1_000, 100_000];
 
-/// Of these dialogs it is measured whether those made by traffic take as much memory as those from the store.
+/// Of so many dialogs at most it is measured whether those made by traffic take as much memory as those from the store.
 const MADE: usize = 100_000;
 
 impl Plan {
@@ -84,6 +85,7 @@ impl Plan {
             overload: true,
             sizes: SIZES.to_vec(),
         };
+        let mut sizes = Vec::new();
         let mut wanted = false;
         let mut words = env::args().skip(1);
         while let Some(word) = words.next() {
@@ -104,7 +106,7 @@ impl Plan {
                 "--dialogs" => {
                     let size = value.parse();
                     let size = size.map_err(|_| format!("{value} is no number of dialogs"))?;
-                    plan.sizes.push(size);
+                    sizes.push(size);
                 }
                 "--case" => {
                     plan.overload = value == "overload";
@@ -128,6 +130,9 @@ impl Plan {
                     ));
                 }
             }
+        }
+        if !sizes.is_empty() {
+            plan.sizes = sizes;
         }
         Ok(wanted.then_some(plan))
     }
@@ -164,7 +169,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     if !plan.sizes.is_empty() {
-        let table = Table::measure(&place, &plan.sizes, Some(MADE), plan.lasting, plan.rounds)?;
+        let made = MADE.min(plan.sizes.iter().copied().max().unwrap_or(MADE));
+        let table = Table::measure(&place, &plan.sizes, made, plan.lasting, plan.rounds)?;
         println!("\n{table}");
     }
     Ok(())

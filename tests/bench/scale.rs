@@ -67,7 +67,7 @@ impl Table {
     pub(crate) fn measure(
         place: &Place,
         sizes: &[usize],
-        made: Option<usize>,
+        made: usize,
         lasting: Duration,
         rounds: usize,
     ) -> Result<Self, Box<dyn Error>> {
@@ -78,9 +78,7 @@ impl Table {
             println!("{row}");
             table.rows.push(row);
         }
-        if let Some(made) = made {
-            table.made = Some((made, memory_of_made(place, made, nothing)?));
-        }
+        table.made = Some((made, memory_of_made(place, made, nothing)?));
         Ok(table)
     }
 }
@@ -215,7 +213,7 @@ impl fmt::Display for Row {
         let gateway = Spread::of(self.changes.iter().map(|spent| spent.gateway));
         write!(
             f,
-            "| {} | {:.0} B | {all} µs | {gateway} µs | {:.1} s | {:.1} s | {:.0} s |",
+            "| {} | {:.0} B | {all} µs | {gateway} µs | {:.2} s | {:.2} s | {:.0} s |",
             self.dialogs,
             self.bytes,
             self.answered.as_secs_f64(),

@@ -76,8 +76,8 @@ fn a_restart_asks_each_contact_once_and_at_no_more_than_twice_the_steady_rate() 
         crowd.sent.iter().all(|(_, send)| !is_initial(send)),
         "one ran out"
     );
-    let most = most_within(10_000, &moments(&crowd.sent)) as f64;
-    assert!(most <= 20.0 * STEADY * 1.3, "{most} in 10 s an hour later");
+    let most = most_within(60_000, &moments(&crowd.sent)) as f64;
+    assert!(most <= 120.0 * STEADY * 1.2, "{most} in 60 s an hour later");
 }
 
 #[test]
