@@ -33,8 +33,6 @@ void shim_update_settings(void);
 int shim_register_counters(const char *group, struct counter_def_s *counters);
 int shim_register_kemi(void *table);
 
-/* Makes event routes possible; only in mod_init. */
-int shim_prepare_events(void);
 /* Runs event_route[name]; 1 if the script has it, 0 if not, negative on failure. */
 int shim_run_event_route(char *name);
 

@@ -16,15 +16,6 @@ const NAMES: [&str; 2] = ["link", "reason"];
 /// The values of [`NAMES`] while a route runs; leaked to it for that long.
 static VALUES: Mutex<Option<[Vec<u8>; 2]>> = Mutex::new(None);
 
-/// Makes event routes possible; in mod_init.
-pub(super) fn prepare() -> Result<(), String> {
-    // SAFETY: no pointer is passed; this is mod_init.
-    if unsafe { sys::shim_prepare_events() } < 0 {
-        return Err("event routes cannot be prepared".into());
-    }
-    Ok(())
-}
-
 /// Runs the route for a link, if the script has it.
 pub(super) fn run(link: &[u8], up: bool, reason: &[u8]) {
     *values() = Some([link.to_vec(), reason.to_vec()]);

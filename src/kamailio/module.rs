@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The module's life: initialisation, the port processes, the end.
 
-use std::ffi::c_int;
+use std::ffi::{CString, c_int};
 use std::mem::size_of;
 
 use super::boundary::boundary;
 use super::message::Socket;
-use super::{events, hooks, host, log, own, parameters, reply, statistics, sys, transaction};
+use super::{hooks, host, log, own, parameters, reply, statistics, sys, transaction};
 
 /// `mod_init`: once, before Kamailio makes its processes.
 pub(super) extern "C" fn init() -> c_int {
@@ -38,8 +38,7 @@ fn start() -> Result<(), String> {
     if unsafe { sys::shim_register_processes(ports) } < 0 {
         return Err("the port processes cannot be announced".into());
     }
-    statistics::register()?;
-    events::prepare()
+    statistics::register()
 }
 
 /// The bindings and the shim, made by two compilers, agree.
@@ -103,8 +102,8 @@ pub(super) extern "C" fn init_child(rank: c_int) -> c_int {
     boundary(-1, || {
         for index in 0..hooks::stox_ports() {
             let name = process_name(index);
-            // SAFETY: [K5] the name is leaked, and this is child_init of the main process.
-            match unsafe { sys::shim_fork_process(name) } {
+            // SAFETY: [K6] the name lives for the call, and this is child_init of the main process.
+            match unsafe { sys::shim_fork_process(name.as_ptr().cast_mut()) } {
                 0 => hooks::stox_run_port(index),
                 pid if pid < 0 => {
                     log::error(&format!("port process {index} cannot be made"));
@@ -118,10 +117,8 @@ pub(super) extern "C" fn init_child(rank: c_int) -> c_int {
 }
 
 /// What `ps` of `kamcmd` shows.
-fn process_name(index: u32) -> *mut std::ffi::c_char {
-    let name =
-        std::ffi::CString::new(format!("stox port {index}")).expect("a number holds no terminator");
-    name.into_raw()
+fn process_name(index: u32) -> CString {
+    CString::new(format!("stox port {index}")).expect("a number holds no terminator")
 }
 
 /// `destroy`: once at the end; also after a configuration that could not be read.
