@@ -3,8 +3,9 @@
 # Installs what stox needs and this Debian system lacks, and says why. Silent when nothing is missing.
 # Packages are installed with their services held down, so that no Kamailio or Prosody of the system is started.
 #
-# usage: sh .ci/prerequisites.sh build|test
-#   build: what building stox.so needs; test: that, and what make test and make run need.
+# usage: sh .ci/prerequisites.sh build|test|sanitize
+#   build: what building stox.so needs; test: that, and what make test and make run need; sanitize: that, and what
+#   make sanitize needs.
 # Without root and without sudo it prints the commands to run, and fails.
 set -eu
 
@@ -31,7 +32,7 @@ pkg-config           is asked by Kamailio's Makefile.defs
 libssl-dev           is looked for by Kamailio's Makefile.defs, and changes the flags a module must have
 binutils             reads the symbols of the finished module (nm)
 LIST
-    [ "$1" = test ] || return 0
+    [ "$1" != build ] || return 0
     cat <<'LIST'
 kamailio-presence-modules  Kamailio's presence server, which the example configuration uses
 kamailio-sqlite-modules    keeps the accounts of the example configuration
@@ -44,6 +45,10 @@ sqlite3              makes the database of the example configuration
 openssl              makes certificates for the scenarios
 python3              runs the end-to-end scenarios
 python3-venv         keeps the scenarios' Python packages apart from the system's
+LIST
+    [ "$1" = sanitize ] || return 0
+    cat <<'LIST'
+valgrind             watches the memory of Kamailio's processes, its own code included
 LIST
 }
 
@@ -106,8 +111,8 @@ install_all() {
 }
 
 case ${1:-} in
-build | test) ;;
-*) fail "usage: sh .ci/prerequisites.sh build|test" ;;
+build | test | sanitize) ;;
+*) fail "usage: sh .ci/prerequisites.sh build|test|sanitize" ;;
 esac
 cd "$(dirname "$0")/.."
 check_rust
