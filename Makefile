@@ -48,7 +48,7 @@ sanitize: build need-sanitize $(VENV_READY) ## Runs the tests under AddressSanit
 	sh tests/sanitize/build.sh
 	STOX_UNDER=$(CURDIR)/tests/sanitize/under-asan.sh sh tests/chost/run.sh target/asan/stox.so
 	STOX_UNDER=$(CURDIR)/tests/sanitize/under-valgrind.sh sh tests/chost/run.sh target/stox.so
-	sh tests/sanitize/build.sh test
+	sh tests/sanitize/build.sh test --lib --bins --tests
 	STOX_UNDER=$(CURDIR)/tests/sanitize/under-asan.sh STOX_MODULE=target/asan/stox.so \
 		$(VENV)/bin/python -m pytest tests/e2e --ignore tests/e2e/test_demo.py
 	STOX_UNDER=$(CURDIR)/tests/sanitize/under-valgrind.sh $(VENV)/bin/python -m pytest $(MEMCHECKED)
