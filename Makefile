@@ -13,8 +13,8 @@ MODULES ?= $(firstword $(wildcard /usr/lib/*/kamailio/modules /usr/lib64/kamaili
 .DELETE_ON_ERROR:
 # The steps share two locks, cargo's and apt's, and their output is read in order.
 .NOTPARALLEL:
-.PHONY: help build test soak soak-debian13 fuzz run bench check install clean
-.PHONY: need-build need-test headers format lint lint-module docs pure edge c-host e2e
+.PHONY: help build test soak soak-debian13 fuzz sanitize run bench check install clean
+.PHONY: need-build need-test need-sanitize headers format lint lint-module docs pure edge c-host e2e
 
 help: ## Says what each target does
 	@echo 'usage: make TARGET'
@@ -41,6 +41,26 @@ soak-debian13: ## Builds for Debian 13 with its Kamailio 6.0 and plays the scena
 fuzz: need-build ## Looks for inputs that break a promise, FUZZ_MINUTES for each target (10); TARGETS names some
 	sh tests/fuzz/run.sh $(TARGETS)
 
+# Scenarios that between them call every hook in both directions; valgrind makes each many times slower.
+MEMCHECKED := tests/e2e/test_sip_watcher.py::test_is_told_to_wait_until_the_contact_approves \
+	tests/e2e/test_sip_watcher.py::test_over_tcp_gets_his_notifies_on_his_connection \
+	tests/e2e/test_xmpp_watcher.py::test_is_approved_and_sees_the_contact \
+	tests/e2e/test_operator.py::test_rpc_tells_links_dialogs_and_status \
+	tests/e2e/test_operator.py::test_statistics_count \
+	tests/e2e/test_operator.py::test_event_routes_run \
+	tests/e2e/test_bad_sip.py::test_options_are_answered
+
+soak: sanitize
+
+sanitize: build need-sanitize $(VENV_READY) ## Runs the tests under AddressSanitizer and valgrind; 0 reports expected
+	sh tests/sanitize/build.sh
+	STOX_UNDER=$(CURDIR)/tests/sanitize/under-asan.sh sh tests/chost/run.sh target/asan/stox.so
+	STOX_UNDER=$(CURDIR)/tests/sanitize/under-valgrind.sh sh tests/chost/run.sh target/stox.so
+	sh tests/sanitize/build.sh test --lib --bins --tests
+	STOX_UNDER=$(CURDIR)/tests/sanitize/under-asan.sh STOX_MODULE=target/asan/stox.so \
+		$(VENV)/bin/python -m pytest tests/e2e --ignore tests/e2e/test_demo.py
+	STOX_UNDER=$(CURDIR)/tests/sanitize/under-valgrind.sh $(VENV)/bin/python -m pytest $(MEMCHECKED)
+
 run: need-test build $(VENV_READY) ## Plays the scene with Kamailio, Prosody and real clients, then stays up
 	$(VENV)/bin/python tests/e2e/demo.py $(ARGS)
 
@@ -62,6 +82,9 @@ need-build:
 
 need-test:
 	@sh .ci/prerequisites.sh test
+
+need-sanitize:
+	@sh .ci/prerequisites.sh sanitize
 
 headers: need-build
 	@test -n "$$KAMAILIO_SRC" || sh include/fetch-headers.sh target/kamailio-src

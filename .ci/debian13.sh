@@ -9,8 +9,6 @@
 set -eu
 
 release=trixie
-# Root's, in the chroot.
-home=root
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 fail() {
@@ -23,13 +21,14 @@ inside() {
     mount --bind "$repository" "$root/stox"
     mount -o remount,bind,ro "$root/stox"
     mount --bind "$work" "$root/stox/target"
-    mount --bind "$toolchains" "$root/$home/.rustup"
-    mount --bind "$cargo" "$root/$home/.cargo"
+    mount --bind "$toolchains" "$root/rust/rustup"
+    mount --bind "$cargo" "$root/rust/cargo"
     mount --rbind /dev "$root/dev"
     mount --rbind /sys "$root/sys"
     mount -t proc proc "$root/proc"
     exec chroot "$root" /usr/bin/env -i \
-        HOME=/$home PATH=/$home/.cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 \
+        HOME=/stox/target RUSTUP_HOME=/rust/rustup CARGO_HOME=/rust/cargo \
+        PATH=/rust/cargo/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 \
         CARGO_TARGET_DIR=/stox/target/cargo STOX_REQUIRE_PEERS="${STOX_REQUIRE_PEERS:-}" PYTEST_ADDOPTS="${PYTEST_ADDOPTS:-}" DEBIAN_MIRROR="$mirror" \
         ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
         make -C /stox --no-print-directory "$@"
@@ -50,7 +49,7 @@ settle() {
     cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
     cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
     [ ! -f /etc/pip.conf ] || cp -L /etc/pip.conf "$root/etc/"
-    mkdir -p "$work" "$root/stox" "$root/$home/.rustup" "$root/$home/.cargo"
+    mkdir -p "$work" "$root/stox" "$root/rust/rustup" "$root/rust/cargo"
 }
 
 [ $# -ge 1 ] || fail "usage: sh .ci/debian13.sh MAKE-ARGUMENT..."

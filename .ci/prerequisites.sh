@@ -3,9 +3,9 @@
 # Installs what stox needs and this Debian system lacks, and says why. Silent when nothing is missing.
 # Packages are installed with their services held down, so that no Kamailio or Prosody of the system is started.
 #
-# usage: sh .ci/prerequisites.sh build|test|debian13
-#   build: what building stox.so needs; test: that, and what make test and make run need; debian13: what makes a
-#   Debian 13 beside this system.
+# usage: sh .ci/prerequisites.sh build|test|sanitize|debian13
+#   build: what building stox.so needs; test: that, and what make test and make run need; sanitize: that, and what
+#   make sanitize needs; debian13: what makes a Debian 13 beside this system.
 # Without root and without sudo it prints the commands to run, and fails.
 set -eu
 
@@ -36,7 +36,7 @@ pkg-config           is asked by Kamailio's Makefile.defs
 libssl-dev           is looked for by Kamailio's Makefile.defs, and changes the flags a module must have
 binutils             reads the symbols of the finished module (nm)
 LIST
-    [ "$1" = test ] || return 0
+    [ "$1" != build ] || return 0
     cat <<'LIST'
 kamailio-presence-modules  Kamailio's presence server, which the example configuration uses
 kamailio-sqlite-modules    keeps the accounts of the example configuration
@@ -50,6 +50,10 @@ sqlite3              makes the database of the example configuration
 openssl              makes certificates for the scenarios
 python3              runs the end-to-end scenarios
 python3-venv         keeps the scenarios' Python packages apart from the system's
+LIST
+    [ "$1" = sanitize ] || return 0
+    cat <<'LIST'
+valgrind             watches the memory of Kamailio's processes, its own code included
 LIST
 }
 
@@ -112,8 +116,8 @@ install_all() {
 }
 
 case ${1:-} in
-build | test | debian13) ;;
-*) fail "usage: sh .ci/prerequisites.sh build|test|debian13" ;;
+build | test | sanitize | debian13) ;;
+*) fail "usage: sh .ci/prerequisites.sh build|test|sanitize|debian13" ;;
 esac
 cd "$(dirname "$0")/.."
 check_rust

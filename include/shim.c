@@ -53,7 +53,6 @@
 #pragma weak dprint_crit
 #pragma weak event_rt
 #pragma weak faked_msg_get_new
-#pragma weak faked_msg_init
 #pragma weak find_export
 #pragma weak find_si
 #pragma weak fork_process
@@ -137,11 +136,6 @@ int shim_register_counters(const char *group, struct counter_def_s *counters)
 int shim_register_kemi(void *table)
 {
 	return sr_kemi_modules_add((sr_kemi_t *)table);
-}
-
-int shim_prepare_events(void)
-{
-	return faked_msg_init();
 }
 
 int shim_script_is_foreign(void)

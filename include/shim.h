@@ -33,8 +33,6 @@ void shim_update_settings(void);
 int shim_register_counters(const char *group, struct counter_def_s *counters);
 int shim_register_kemi(void *table);
 
-/* Makes event routes possible; only in mod_init. */
-int shim_prepare_events(void);
 /* Whether the script is written in another language (KEMI). */
 int shim_script_is_foreign(void);
 /* Runs event_route[name], or with a callback that function of a script in another language; 1 if the script

@@ -24,12 +24,8 @@ static CURRENT: Mutex<Option<Link>> = Mutex::new(None);
 /// The function that takes events, if the script is in another language.
 static CALLBACK: OnceLock<CString> = OnceLock::new();
 
-/// Makes events possible; in mod_init.
+/// Takes the function for events of a script in another language; in mod_init.
 pub(super) fn prepare() -> Result<(), String> {
-    // SAFETY: no pointer is passed; this is mod_init.
-    if unsafe { sys::shim_prepare_events() } < 0 {
-        return Err("event routes cannot be prepared".into());
-    }
     let Some(callback) = hooks::reading(|config| config.event_callback.clone()) else {
         return Ok(());
     };

@@ -26,7 +26,8 @@
 //!   type that the function's place in a table says, until that function returns.
 //! - **K3** A `str` of Kamailio is null or `len` bytes at `s`, alive as long as the structure that holds it.
 //! - **K4** The tables of tm and sl, once loaded, stay, and so do their functions.
-//! - **K5** Tables handed to Kamailio are statics or leaked, so they live as long as the process.
+//! - **K5** Tables handed to Kamailio are statics, so they live as long as the process.
+//! - **K6** Of the statistics announced to it and the names of processes Kamailio makes copies.
 //! - **H1** The caller of a hook keeps the rules of `include/stox.h`; the same as K2 and K3 for its structures.
 //!
 //! Nothing from Kamailio's private or shared memory outlives the call in which it was seen. Every entry is

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The module's life: initialisation, the port processes, the end.
 
-use std::ffi::c_int;
+use std::ffi::{CString, c_int};
 use std::mem::size_of;
 
 use super::boundary::boundary;
@@ -107,8 +107,8 @@ pub(super) extern "C" fn init_child(rank: c_int) -> c_int {
     boundary(-1, || {
         for index in 0..hooks::stox_ports() {
             let name = process_name(index);
-            // SAFETY: [K5] the name is leaked, and this is child_init of the main process.
-            match unsafe { sys::shim_fork_process(name) } {
+            // SAFETY: [K6] the name lives for the call, and this is child_init of the main process.
+            match unsafe { sys::shim_fork_process(name.as_ptr().cast_mut()) } {
                 0 => hooks::stox_run_port(index),
                 pid if pid < 0 => {
                     log::error(&format!("port process {index} cannot be made"));
@@ -122,10 +122,8 @@ pub(super) extern "C" fn init_child(rank: c_int) -> c_int {
 }
 
 /// What `ps` of `kamcmd` shows.
-fn process_name(index: u32) -> *mut std::ffi::c_char {
-    let name =
-        std::ffi::CString::new(format!("stox port {index}")).expect("a number holds no terminator");
-    name.into_raw()
+fn process_name(index: u32) -> CString {
+    CString::new(format!("stox port {index}")).expect("a number holds no terminator")
 }
 
 /// `destroy`: once at the end; also after a configuration that could not be read.

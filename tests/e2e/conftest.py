@@ -3,10 +3,13 @@
 
 import os
 import re
+import subprocess
+import sys
 import zlib
 
 import pytest
 
+import place
 from program import Missing
 from scene import Scene
 
@@ -57,6 +60,11 @@ def stage(request):
         alarms = [line for line in log.read_text(errors="replace").splitlines()
                   if re.search(r"CRITICAL|ALERT|BUG|panicked", line) and not _HARMLESS.search(line)]
         assert not alarms, f"{log}:\n" + "\n".join(alarms[:10])
+        if place.UNDER:
+            judged = subprocess.run([sys.executable, place.ROOT / "tests/sanitize/reports.py", log.parent / "reports"],
+                                    capture_output=True, text=True, check=False)
+            print(judged.stdout + judged.stderr)
+            assert judged.returncode == 0, judged.stdout + judged.stderr
 
 
 @pytest.fixture

@@ -57,6 +57,7 @@ class Kamailio:
         state = Path(self._state.name) if user else self.folder
         self.database = state / "kamailio.sqlite"
         self.store = state / "stox.db"
+        self.reports = self.folder / "reports"
         # A socket's path may have 107 bytes at most.
         sockets = self.folder if len(str(self.folder)) < 85 else Path(tempfile.mkdtemp(prefix="stox-"))
         self.ctl = sockets / "ctl.sock"
@@ -169,9 +170,16 @@ class Kamailio:
 
     def check(self):
         """What `kamailio -c` says: exit status and output."""
-        done = subprocess.run([find("kamailio"), "-c", "-f", str(self._config), "-Y", str(self.folder)],
-                              capture_output=True, text=True, timeout=60, check=False)
+        return self.check_with("-f", str(self._config), "-Y", str(self.folder))
+
+    def check_with(self, *arguments):
+        """What `kamailio -c` says with these arguments."""
+        done = subprocess.run(self._command("-c", *arguments), capture_output=True, text=True, timeout=60, check=False)
         return done.returncode, done.stdout + done.stderr
+
+    def _command(self, *arguments):
+        under = [place.UNDER, str(self.reports)] if place.UNDER else []
+        return [*under, find("kamailio"), *arguments]
 
     def start(self):
         """Starts it and waits until it answers."""
@@ -186,7 +194,7 @@ class Kamailio:
         return self
 
     def _launch(self):
-        argv = [find("kamailio"), "-f", str(self._config), "-E", *self.memory, "-Y", str(self.folder)]
+        argv = self._command("-f", str(self._config), "-E", *self.memory, "-Y", str(self.folder))
         if self.user:
             argv += ["-u", self.user[0], "-g", self.user[1]]
         log = self.folder / "kamailio.log"
@@ -198,7 +206,9 @@ class Kamailio:
     def stop(self):
         """Ends it in order; returns its exit status."""
         program, self.program = self.program, None
-        return program.stop(limit=15.0) if program is not None else None
+        # A memory checker looks for leaks in each process as it ends.
+        limit = 60.0 if place.UNDER else 15.0
+        return program.stop(limit) if program is not None else None
 
     def log(self):
         """What it wrote since the last start."""

@@ -10,6 +10,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 """The repository."""
 
+UNDER = os.environ.get("STOX_UNDER")
+"""A program that runs Kamailio under a memory checker, if set: called with a folder for reports, then the command."""
+
 _GUARD_PORT = 1999
 
 
