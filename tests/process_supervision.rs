@@ -35,6 +35,9 @@ use stox::process::{
 /// How long anything may take that has no limit of its own.
 const GENEROUS: Duration = Duration::from_secs(30);
 
+/// The reason of a reply in which a port stays for good.
+const WAITS: &str = "wait";
+
 const SCENARIOS: &[(&str, fn())] = &[
     ("requests_are_answered_once", requests_are_answered_once),
     (
@@ -67,6 +70,10 @@ const SCENARIOS: &[(&str, fn())] = &[
     ("a_clean_end_leaves_nobody", a_clean_end),
     ("a_gateway_that_does_not_end_is_ended", a_stubborn_gateway),
     ("everybody_ends_with_port_zero", the_end_of_port_zero),
+    (
+        "a_port_that_waits_for_the_host_for_good_ends",
+        a_port_that_waits,
+    ),
 ];
 
 fn main() {
@@ -425,6 +432,27 @@ fn the_end_of_port_zero() {
     host.until("the gateway is gone", || is_gone(gateway));
 }
 
+/// As for a lock that another process of the host held when it was ended.
+fn a_port_that_waits() {
+    let mut host = Host::start(2, true, scripted);
+    let gateway = host.gateway(0);
+    for transaction in 1..=2 {
+        // Each goes to one of the two ports.
+        host.hand_over(transaction, "wait").unwrap();
+    }
+    assert_eq!(host.answer().reason, WAITS);
+    let start = monotonic();
+    let ports = std::mem::take(&mut host.ports);
+    for &port in &ports {
+        kill(port, libc::SIGTERM);
+    }
+    let ends: Vec<_> = ports.into_iter().map(end_of).collect();
+    println!("  ended within {:.1?}", monotonic() - start);
+    assert!(ends.contains(&None), "one was waiting");
+    assert!(monotonic() - start < Duration::from_secs(80));
+    host.until("the gateway is gone", || is_gone(gateway));
+}
+
 /// What the scripted gateway does: what each request says.
 fn scripted(end: GatewayEnd) -> i32 {
     let mut buffer = vec![0; Packets::BUFFER];
@@ -449,6 +477,7 @@ fn scripted(end: GatewayEnd) -> i32 {
                     reply(&end, request.slot, 200);
                     reply(&end, request.slot, 200);
                 }
+                b"wait" => reply_saying(&end, request.slot, 200, WAITS.into()),
                 b"hold" => {}
                 // Held by one generation only; the next answers what that one has not even read.
                 text if text.starts_with(b"hold in ") => {
@@ -551,6 +580,11 @@ impl SipPort for Reporting {
         let line = format!("{tm_index} {} {retry_after} {}", reply.status, reply.reason);
         // The host may have ended.
         let _ = self.to_host.send(line.as_bytes());
+        if reply.reason == WAITS {
+            loop {
+                std::thread::yield_now();
+            }
+        }
     }
 
     fn send(&mut self, _: &Send) -> Result<(), SendError> {

@@ -23,6 +23,9 @@ const BURST: usize = 64;
 /// How long a port other than 0 goes on after SIGTERM, for the gateway's last commands.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// How long any port lives after SIGTERM, whatever it does: more than [`LINGER`], less than what a host waits for.
+const LIFE: Duration = Duration::from_secs(8);
+
 /// How often a port looks for port 0 until it has found it.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -66,7 +69,8 @@ pub struct Supervision<'a> {
 }
 
 /// Runs port number `index` until the host ends it: SIGTERM, SIGINT, or the end of port 0. Leaves by `_exit`
-/// only, and aborts on an internal error: the host takes an exit for an orderly end.
+/// only, and aborts on an internal error: the host takes an exit for an orderly end. A call of `port` that does not
+/// return is ended with the process, 8 s after the signal.
 ///
 /// `gateway` is what a forked gateway process runs; its return value is the exit status. Only port 0 uses it.
 /// A process that runs port 0 must be single-threaded, since it forks.
@@ -79,7 +83,7 @@ pub fn run(
 ) -> ! {
     let _guard = AbortOnUnwind;
     die_with_parent(libc::SIGTERM);
-    let result = match (channels.commands(index), Termination::watch()) {
+    let result = match (channels.commands(index), Termination::watch(LIFE)) {
         (None, _) => Err(io::Error::other("there is no such port")),
         (_, Err(error)) => Err(error),
         (Some(commands), Ok(termination)) => {

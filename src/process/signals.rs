@@ -6,6 +6,8 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Process id of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,35 +65,66 @@ impl Pid {
     }
 }
 
-/// SIGTERM and SIGINT, held back from their handlers for good and read from a descriptor instead.
+/// SIGTERM and SIGINT as something that can be polled. The first one also sets a limit to the process's life, since
+/// the host's other processes end at once, where they stand: a lock that one of them held is never released, and
+/// whoever needs it next would wait for good.
 #[derive(Debug)]
 pub(super) struct Termination(OwnedFd);
 
+/// The descriptor that the handler writes to; -1 until there is one.
+static NOTICE: AtomicI32 = AtomicI32::new(-1);
+
+/// Seconds that a process may live after SIGTERM or SIGINT.
+static REMAINING: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn notice(_: libc::c_int) {
+    // SAFETY: safe in a handler; SIGALRM has no handler and ends the process.
+    unsafe { libc::alarm(REMAINING.load(Ordering::Relaxed)) };
+    let one = 1_u64;
+    // SAFETY: safe in a handler; pointer and size are those of the local integer.
+    unsafe {
+        libc::write(
+            NOTICE.load(Ordering::Relaxed),
+            (&raw const one).cast(),
+            size_of::<u64>(),
+        )
+    };
+}
+
 impl Termination {
-    pub(super) fn watch() -> io::Result<Self> {
-        let mut set = empty();
-        for signal in [libc::SIGTERM, libc::SIGINT] {
-            // SAFETY: the pointer is to a local, initialised set.
-            unsafe { libc::sigaddset(&raw mut set, signal) };
-        }
-        mask(libc::SIG_BLOCK, &set)?;
-        // SAFETY: the pointer is to a local, initialised set.
-        let fd =
-            unsafe { libc::signalfd(-1, &raw const set, libc::SFD_NONBLOCK | libc::SFD_CLOEXEC) };
+    /// Watches from now on. After the signal the process lives for `limit` at most, in whole seconds, and ends by SIGALRM.
+    pub(super) fn watch(limit: Duration) -> io::Result<Self> {
+        // SAFETY: no memory is passed.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
+        NOTICE.store(fd, Ordering::Relaxed);
+        let seconds = u32::try_from(limit.as_secs()).unwrap_or(u32::MAX);
+        REMAINING.store(seconds, Ordering::Relaxed);
         // SAFETY: just made, and owned by nobody else.
-        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+        let watch = Self(unsafe { OwnedFd::from_raw_fd(fd) });
+        let mut watched = empty();
+        // SAFETY: no handler is installed.
+        unsafe { libc::signal(libc::SIGALRM, libc::SIG_DFL) };
+        // SAFETY: the pointer is to a local, initialised set.
+        unsafe { libc::sigaddset(&raw mut watched, libc::SIGALRM) };
+        for signal in [libc::SIGTERM, libc::SIGINT] {
+            // SAFETY: the handler makes only calls that a handler may make, and they leave errno as it is.
+            unsafe { libc::signal(signal, notice as *const () as libc::sighandler_t) };
+            // SAFETY: the pointer is to a local, initialised set.
+            unsafe { libc::sigaddset(&raw mut watched, signal) };
+        }
+        mask(libc::SIG_UNBLOCK, &watched)?;
+        Ok(watch)
     }
 
     /// Whether one has come since the last call.
     pub(super) fn came(&self) -> bool {
-        // SAFETY: all zeros is a legal value of this plain structure.
-        let mut info: libc::signalfd_siginfo = unsafe { mem::zeroed() };
-        let size = size_of::<libc::signalfd_siginfo>();
-        // SAFETY: pointer and size are those of the local structure.
-        let read = unsafe { libc::read(self.0.as_raw_fd(), (&raw mut info).cast(), size) };
+        let mut count = 0_u64;
+        let size = size_of::<u64>();
+        // SAFETY: pointer and size are those of the local integer.
+        let read = unsafe { libc::read(self.0.as_raw_fd(), (&raw mut count).cast(), size) };
         read > 0
     }
 }
