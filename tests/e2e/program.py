@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import weakref
+from pathlib import Path
 
 import waiting
 
@@ -40,6 +41,8 @@ class Program:
         self.name = name
         self.log = log
         self.argv = argv
+        # What had not ended when the limit of `stop()` was over, and was killed.
+        self.killed = []
         with open(log, "ab") as out:
             self._mark = out.tell()
             self.process = subprocess.Popen(
@@ -113,7 +116,7 @@ class Program:
             try:
                 self.process.wait(limit)
             except subprocess.TimeoutExpired:
-                pass
+                self.killed = session(self.pid)
         try:
             # Children that outlived it are in its session; nobody else is.
             os.killpg(self.pid, signal.SIGKILL)
@@ -121,6 +124,19 @@ class Program:
             pass
         _running.discard(self)
         return self.process.wait(limit)
+
+
+def session(leader):
+    """The process ids of a session, without those that have ended and wait for their parent."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, of = path.read_text().rpartition(") ")[2].split()[:4]
+        except OSError:
+            continue
+        if int(of) == leader and state not in "ZX":
+            found.append(int(path.parent.name))
+    return found
 
 
 class Daemon(Program):
