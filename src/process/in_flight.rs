@@ -117,6 +117,10 @@ impl InFlight<'_> {
         let Some(cell) = self.cell(slot) else {
             return false;
         };
+        // A request may be met again that a gateway took and died with: it stays that gateway's.
+        if cell.word.load(Ordering::Acquire) != word(slot.counter, QUEUED) {
+            return false;
+        }
         // Written first: a sweep must never see a taken cell with the generation of an earlier use. There is
         // one gateway at a time, so nobody else writes it.
         cell.generation.store(generation, Ordering::Relaxed);
@@ -239,6 +243,22 @@ mod tests {
             })
         );
         assert_eq!(table.claim(slot), None);
+    }
+
+    #[test]
+    fn what_a_gateway_died_with_stays_its_own_though_the_next_meets_it() {
+        let memory = Table::new(1);
+        let table = memory.table();
+        let slot = table.reserve().unwrap();
+        table.queue(slot, 7, 8, NOW);
+        assert!(table.take(slot, 1));
+        assert!(!table.take(slot, 2));
+        let mut answered = 0;
+        table.sweep(
+            |held| matches!(held, Held::Taken { generation: 1, .. }),
+            |_| answered += 1,
+        );
+        assert_eq!(answered, 1);
     }
 
     #[test]
