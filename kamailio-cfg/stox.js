@@ -20,6 +20,23 @@ function setting(name) {
 	return KSR.pv.gete("$def(" + name + ")").replace(/"/g, "");
 }
 
+// Does what writes to the database, one process at a time. Kamailio 6.0 wants the lock's name in two parts, 5.6 in one.
+function one_at_a_time(write) {
+	function turn(step) {
+		try {
+			KSR.cfgutils[step]("database");
+		} catch (error) {
+			KSR.cfgutils[step]("database", "");
+		}
+	}
+	turn("lock");
+	try {
+		return write();
+	} finally {
+		turn("unlock");
+	}
+}
+
 function has_totag() {
 	return yes(KSR.siputils.has_totag());
 }
@@ -139,10 +156,7 @@ function route_register() {
 		KSR.nathelper.fix_nated_register();
 	}
 	KSR.pua.pua_set_publish();
-	KSR.cfgutils.lock("database");
-	var saved = KSR.registrar.save("location", 0);
-	KSR.cfgutils.unlock("database");
-	if (!yes(saved)) {
+	if (!yes(one_at_a_time(function () { return KSR.registrar.save("location", 0); }))) {
 		KSR.sl.sl_reply_error();
 	}
 }
@@ -176,15 +190,11 @@ function route_publish() {
 		KSR.hdr.append("Content-Length: 0\r\n");
 		KSR.textopsx.msg_apply_changes();
 	}
-	KSR.cfgutils.lock("database");
-	KSR.presence.handle_publish();
-	KSR.cfgutils.unlock("database");
+	one_at_a_time(function () { return KSR.presence.handle_publish(); });
 }
 
 function route_subscribe() {
-	KSR.cfgutils.lock("database");
-	KSR.presence.handle_subscribe();
-	KSR.cfgutils.unlock("database");
+	one_at_a_time(function () { return KSR.presence.handle_subscribe(); });
 }
 
 // Requests inside dialogs that are not the gateway's.

@@ -34,6 +34,12 @@ def module_directory():
     return found[0]
 
 
+def version():
+    """The first two numbers of the installed Kamailio's version."""
+    said = subprocess.run([find("kamailio"), "-v"], capture_output=True, text=True, timeout=60, check=True).stdout
+    return tuple(int(number) for number in re.search(r"version: kamailio (\d+)\.(\d+)", said).groups())
+
+
 class Kamailio:
     """A SIP server. `start()` and `stop()` may be repeated; accounts, registrations and the store stay."""
 

@@ -9,6 +9,7 @@ import time
 import pytest
 
 import waiting
+from kamailio import version
 from load import TRUSTING
 from notifier import Notifier, answer_subscribes
 from scene import bare
@@ -103,7 +104,10 @@ def test_bodies_of_requests(stage):
 
 
 def test_bodies_as_large_as_a_message_can_be(stage):
-    scene = stage(defines=TRUSTING, extra="tcp_rd_buf_size=1048576")
+    larger = ["tcp_rd_buf_size=1048576"]
+    if version() >= (6, 0):
+        larger.append("msg_recv_max_size=1048576")
+    scene = stage(defines=TRUSTING, extra="\n".join(larger))
     romeo = scene.sip("romeo", tcp=True)
     text = [("Content-Type", "text/plain")]
     # Beyond 80 KiB a message is refused by the SIP worker.
