@@ -23,6 +23,8 @@ export CFLAGS_x86_64_unknown_linux_gnu="-fsanitize=address -fno-omit-frame-point
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/asan"
 export CARGO_PROFILE_DEV_OPT_LEVEL=1
 if [ $# -gt 0 ]; then
+    # For a test that measures memory.
+    export STOX_SANITIZED=1
     exec "${CARGO:-cargo}" "$@" --features module --target "$target"
 fi
 
