@@ -52,12 +52,15 @@ impl Gateway {
                 Direction::ToSip => xmpp_watchers.restore_authorization(record),
             }
         }
-        for record in snapshot.dialogs {
+        // They go all together, so that what stays does not lie in holes among them.
+        let dialogs = snapshot.dialogs;
+        for record in &dialogs {
             match record.direction {
-                Direction::ToXmpp => sip_watchers.restore_dialog(&mut desk, now, &record),
-                Direction::ToSip => xmpp_watchers.restore_dialog(&mut desk, now, &record),
+                Direction::ToXmpp => sip_watchers.restore_dialog(&mut desk, now, record),
+                Direction::ToSip => xmpp_watchers.restore_dialog(&mut desk, now, record),
             }
         }
+        drop(dialogs);
         xmpp_watchers.restored(&mut desk, now);
         Self {
             desk,

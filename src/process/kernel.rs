@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Time, randomness and identity, from the kernel.
+//! What a process has from the system: time, randomness, identity, memory.
 
 use std::io;
 use std::time::Duration;
@@ -44,4 +44,14 @@ pub fn random() -> io::Result<[u8; 32]> {
 pub fn own_user() -> u32 {
     // SAFETY: no memory is passed, and it cannot fail.
     unsafe { libc::geteuid() }
+}
+
+/// Gives memory back that was taken and is free again, which the allocator would keep for later. Takes a while for each
+/// page: for once, after much was needed for a short time.
+pub fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no memory is passed, and what is in use stays.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }

@@ -26,7 +26,7 @@ mod questions;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::process::{EXIT_CANNOT_START, GatewayEnd};
+use crate::process::{EXIT_CANNOT_START, GatewayEnd, give_back_memory};
 use crate::store::{Sqlite, Store, Writer};
 
 use log::Log;
@@ -76,6 +76,8 @@ fn start(config: Arc<Config>, end: Arc<GatewayEnd>) -> Result<(), StartError> {
     let result = runtime.block_on(async {
         let (writer, commits) = Writer::start(store);
         let main_loop = MainLoop::new(config, snapshot, end, writer, commits)?;
+        // What the store was read into.
+        give_back_memory();
         // As a task, the loop runs on the thread that polls its sockets; here it would be woken across threads.
         // A panic in it has aborted the process.
         let _ = tokio::spawn(main_loop.run()).await;

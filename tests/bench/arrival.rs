@@ -62,6 +62,13 @@ impl Arrival {
     }
 }
 
+/// The status of a packet that is the final answer to that request.
+pub(crate) fn answer_to(packet: &str, request: &str) -> Option<u16> {
+    let status = packet.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()?;
+    let same = |name| header(packet, name) == header(request, name);
+    (status >= 200 && same("Call-ID") && same("CSeq")).then_some(status)
+}
+
 /// The value of a header written in full.
 fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.split("\r\n").find_map(|line| {

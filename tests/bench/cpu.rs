@@ -27,6 +27,17 @@ pub(crate) struct Spent {
     pub(crate) gateway: Duration,
 }
 
+impl Spent {
+    /// Of each second of so long a time: by all processes, and by the gateway process.
+    pub(crate) fn each_second(self, time: Duration) -> (f64, f64) {
+        let seconds = time.as_secs_f64().max(f64::MIN_POSITIVE);
+        (
+            self.all.as_secs_f64() / seconds,
+            self.gateway.as_secs_f64() / seconds,
+        )
+    }
+}
+
 impl Reading {
     /// Of a process and all below it.
     pub(crate) fn of_tree(root: u32) -> Self {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, answer_to};
 use crate::case::Case;
 use crate::cpu;
 use crate::kamailio::Kamailio;
@@ -117,18 +117,27 @@ impl Generator {
         self.local
     }
 
-    /// Answers what comes until nothing more has come for a while; how long that took.
-    pub(crate) fn attend(&self, quiet: Duration) -> io::Result<Duration> {
+    /// Answers what comes until no more than so many packets come in a while; how long it took to get there.
+    pub(crate) fn attend(&self, quiet: Duration, few: usize) -> io::Result<Duration> {
         let start = Instant::now();
-        let tally = Tally::new(Case::Presence, 0, 0, start);
-        let mut last = start;
-        let mut buffer = vec![0; 64 * 1024];
-        while last.elapsed() < quiet {
-            if self.take(Case::Presence, &tally, &mut buffer)?.is_some() {
-                last = Instant::now();
+        loop {
+            let reached = start.elapsed();
+            if self.serve(quiet)? <= few {
+                return Ok(reached);
             }
         }
-        Ok(last - start)
+    }
+
+    /// Answers what comes for a while; the number of packets.
+    pub(crate) fn serve(&self, lasting: Duration) -> io::Result<usize> {
+        let start = Instant::now();
+        let tally = Tally::new(Case::Presence, 0, 0, start);
+        let mut buffer = vec![0; 64 * 1024];
+        let mut packets = 0;
+        while start.elapsed() < lasting {
+            packets += usize::from(self.take(Case::Presence, &tally, &mut buffer)?.is_some());
+        }
+        Ok(packets)
     }
 
     /// Sends one packet, and answers what comes until an answer to it has come, or that time is over.
@@ -138,10 +147,13 @@ impl Generator {
         let tally = Tally::new(Case::Options, 0, 0, start);
         let mut buffer = vec![0; 64 * 1024];
         while start.elapsed() < within {
-            let arrived = self.take(Case::Options, &tally, &mut buffer)?;
-            if let Some((Some(status), _)) = arrived {
+            let Some(arrived) = self.packet(&mut buffer)? else {
+                continue;
+            };
+            if let Some(status) = answer_to(arrived, packet) {
                 return Ok(Some(status));
             }
+            self.handle(Case::Options, &tally, arrived)?;
         }
         Ok(None)
     }
@@ -285,45 +297,53 @@ impl Generator {
         tally: &Tally,
         buffer: &mut [u8],
     ) -> io::Result<Option<(Option<u16>, bool)>> {
-        let count = match self.socket.recv(buffer) {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        self.packet(buffer)?
+            .map(|packet| self.handle(case, tally, packet))
+            .transpose()
+    }
+
+    /// The next packet; empty if it is no text.
+    fn packet<'a>(&self, buffer: &'a mut [u8]) -> io::Result<Option<&'a str>> {
+        match self.socket.recv(buffer) {
+            Ok(count) => {
+                let bytes = buffer.get(..count).unwrap_or_default();
+                Ok(Some(str::from_utf8(bytes).unwrap_or_default()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn handle(&self, case: Case, tally: &Tally, packet: &str) -> io::Result<(Option<u16>, bool)> {
         let now = Instant::now();
-        let packet = str::from_utf8(buffer.get(..count).unwrap_or_default()).ok();
         let send = |packet: &str| self.socket.send_to(packet.as_bytes(), self.kamailio);
-        Ok(
-            match packet.and_then(|packet| Arrival::read(packet, self.local)) {
-                Some(Arrival::Answer { mark, status }) => {
-                    Some((Some(status), tally.answered(mark, status, now)))
-                }
-                Some(Arrival::Notify {
-                    dialog,
-                    shown,
-                    open,
-                    answer,
-                }) => {
-                    send(&answer)?;
-                    tally.notified();
-                    let mark = if case == Case::Presence {
-                        shown
-                    } else {
-                        dialog
-                    };
-                    Some((
-                        None,
-                        open && mark.is_some_and(|mark| tally.shown(mark, now)),
-                    ))
-                }
-                Some(Arrival::Subscribe { answer, notify }) => {
-                    send(&answer)?;
-                    send(&notify)?;
-                    Some((None, false))
-                }
-                None => Some((None, false)),
-            },
-        )
+        Ok(match Arrival::read(packet, self.local) {
+            Some(Arrival::Answer { mark, status }) => {
+                (Some(status), tally.answered(mark, status, now))
+            }
+            Some(Arrival::Notify {
+                dialog,
+                shown,
+                open,
+                answer,
+            }) => {
+                send(&answer)?;
+                tally.notified();
+                let mark = if case == Case::Presence {
+                    shown
+                } else {
+                    dialog
+                };
+                let ended = open && mark.is_some_and(|mark| tally.shown(mark, now));
+                (None, ended)
+            }
+            Some(Arrival::Subscribe { answer, notify }) => {
+                send(&answer)?;
+                send(&notify)?;
+                (None, false)
+            }
+            None => (None, false),
+        })
     }
 }
 

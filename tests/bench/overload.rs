@@ -44,7 +44,7 @@ impl Overload {
         for _ in 0..rounds {
             let peak = generator.measure(case, Load::Rate(rate), lasting)?;
             let twice = generator.measure(case, Load::Rate(rate * TIMES), lasting)?;
-            generator.attend(Duration::from_secs(2))?;
+            generator.attend(Duration::from_secs(2), 0)?;
             overload.rounds.push((peak, twice));
         }
         Ok(overload)

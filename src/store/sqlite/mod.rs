@@ -47,9 +47,10 @@ impl Store for Sqlite {
     fn load(&mut self) -> Result<Snapshot, StoreError> {
         // One read transaction, so that both tables are of one moment.
         let transaction = self.connection.transaction().map_err(|e| unreadable(&e))?;
+        let pairs = row::Pairs::default();
         let mut snapshot = Snapshot {
-            authorizations: row::authorizations(&transaction)?,
-            dialogs: row::dialogs(&transaction)?,
+            authorizations: row::authorizations(&transaction, &pairs)?,
+            dialogs: row::dialogs(&transaction, &pairs)?,
         };
         // SQL orders addresses as text, the snapshot as addresses.
         snapshot

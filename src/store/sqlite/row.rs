@@ -3,6 +3,9 @@
 //!
 //! In: rows. Out: records, or which table, row and column cannot be understood, without what it holds. And back.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
 use serde::{Deserialize, Serialize};
@@ -36,14 +39,19 @@ struct Rest {
     shown: Vec<String>,
 }
 
+/// Pairs that have been read, by their texts: one that stands in many rows is read and kept once.
+#[derive(Default)]
+pub(super) struct Pairs(RefCell<HashMap<(String, String), Pair>>);
+
 /// Every authorisation.
 pub(super) fn authorizations(
     connection: &Connection,
+    pairs: &Pairs,
 ) -> Result<Vec<AuthorizationRecord>, StoreError> {
     let sql = "SELECT rowid, sip, xmpp, direction, state, since FROM authorization";
     read(connection, "authorization", sql, |cells| {
         Ok(AuthorizationRecord {
-            pair: cells.pair()?,
+            pair: cells.pair(pairs)?,
             direction: cells.text("direction", direction_of)?,
             state: cells.text("state", state_of)?,
             since: cells.moment("since")?,
@@ -52,7 +60,10 @@ pub(super) fn authorizations(
 }
 
 /// Every dialog, in order of id.
-pub(super) fn dialogs(connection: &Connection) -> Result<Vec<DialogRecord>, StoreError> {
+pub(super) fn dialogs(
+    connection: &Connection,
+    pairs: &Pairs,
+) -> Result<Vec<DialogRecord>, StoreError> {
     let sql =
         "SELECT rowid, id, sip, xmpp, direction, active, expires_at, rest FROM dialog ORDER BY id";
     read(connection, "dialog", sql, |cells| {
@@ -60,7 +71,7 @@ pub(super) fn dialogs(connection: &Connection) -> Result<Vec<DialogRecord>, Stor
         let rest = rest_of(&rest).ok_or_else(|| cells.corrupt("rest"))?;
         Ok(DialogRecord {
             id: cells.text("id", dialog_id_of)?,
-            pair: cells.pair()?,
+            pair: cells.pair(pairs)?,
             direction: cells.text("direction", direction_of)?,
             call_id: rest.call_id,
             local_tag: rest.local_tag,
@@ -114,11 +125,17 @@ impl Cells<'_, '_> {
         Ok(Moment(self.get::<i64>(column)?.cast_unsigned()))
     }
 
-    fn pair(&self) -> Result<Pair, StoreError> {
-        Ok(Pair::new(
+    fn pair(&self, pairs: &Pairs) -> Result<Pair, StoreError> {
+        let texts = (self.get("sip")?, self.get("xmpp")?);
+        if let Some(pair) = pairs.0.borrow().get(&texts) {
+            return Ok(pair.clone());
+        }
+        let pair = Pair::new(
             self.text("sip", |text| Aor::parse(text).ok())?,
             self.text("xmpp", |text| BareJid::new(text).ok())?,
-        ))
+        );
+        pairs.0.borrow_mut().insert(texts, pair.clone());
+        Ok(pair)
     }
 
     /// Names the place, never the content: addresses are personal data.

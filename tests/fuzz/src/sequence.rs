@@ -82,6 +82,9 @@ impl Script<'_> {
     }
 }
 
+/// No request of ours has this number.
+const NO_REQUEST: RequestId = RequestId(u64::MAX);
+
 /// What the reference knows of a SIP user and an XMPP user.
 #[derive(Default)]
 struct Relation {
@@ -276,9 +279,10 @@ impl Stage {
         self.look();
     }
 
+    /// A request that came back before, or one that never was.
     fn unknown_result(&mut self, script: &mut Script<'_>) {
         let which = script.number(self.answered.len());
-        let id = self.answered.get(which).copied().unwrap_or(RequestId(7));
+        let id = self.answered.get(which).copied().unwrap_or(NO_REQUEST);
         let before = self.world.gateway.status();
         self.world.result(id, 200, "");
         assert_eq!(
