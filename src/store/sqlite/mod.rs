@@ -52,7 +52,8 @@ impl Store for Sqlite {
             authorizations: row::authorizations(&transaction, &pairs)?,
             dialogs: row::dialogs(&transaction, &pairs)?,
         };
-        // SQL orders addresses as text, the snapshot as addresses.
+        // SQL orders addresses as text, the snapshot as addresses; and it would look for each dialog where it lies.
+        snapshot.dialogs.sort_unstable_by_key(|record| record.id);
         snapshot
             .authorizations
             .sort_by(|a, b| (&a.pair, a.direction).cmp(&(&b.pair, b.direction)));

@@ -59,13 +59,12 @@ pub(super) fn authorizations(
     })
 }
 
-/// Every dialog, in order of id.
+/// Every dialog.
 pub(super) fn dialogs(
     connection: &Connection,
     pairs: &Pairs,
 ) -> Result<Vec<DialogRecord>, StoreError> {
-    let sql =
-        "SELECT rowid, id, sip, xmpp, direction, active, expires_at, rest FROM dialog ORDER BY id";
+    let sql = "SELECT rowid, id, sip, xmpp, direction, active, expires_at, rest FROM dialog";
     read(connection, "dialog", sql, |cells| {
         let rest: Vec<u8> = cells.get("rest")?;
         let rest = rest_of(&rest).ok_or_else(|| cells.corrupt("rest"))?;
