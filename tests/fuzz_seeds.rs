@@ -14,8 +14,9 @@ use targets::TARGETS;
 pub mod targets;
 
 /// Documents of others that serve as seeds too.
-const VECTORS: [(&str, &str); 3] = [
+const VECTORS: [(&str, &str); 4] = [
     ("pidf", "tests/vectors/pidf"),
+    ("sequence", "tests/vectors/pidf"),
     ("sip", "tests/vectors/rfc8048"),
     ("stanza", "tests/vectors/rfc8048"),
 ];
