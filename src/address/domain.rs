@@ -194,7 +194,8 @@ fn user_to_xmpp(user: &str, domain: &str) -> Result<BareJid, AddressError> {
 
 fn user_to_sip(jid: &BareJid, domain: &str) -> Result<Aor, AddressError> {
     let localpart = jid.node().ok_or(AddressError::NoUser)?.as_str();
-    if !is_canonical(localpart) {
+    // The root's dot would not come back; a server strips it before it routes (RFC 7622 §3.2).
+    if !is_canonical(localpart) || domain.ends_with('.') {
         return Err(AddressError::Unmappable);
     }
     Aor::new(&jid_unescape(localpart), domain).map_err(|_| AddressError::Unmappable)

@@ -203,6 +203,10 @@ impl Stage {
             "probe",
             "error",
         ]);
+        // Nothing comes over a link that is down.
+        if !self.world.link_up {
+            return;
+        }
         let relation = &mut self.relations[pair];
         let mut id = "";
         let mut inside = String::new();
@@ -236,6 +240,9 @@ impl Stage {
         let pair = script.number(PAIRS.len());
         let resource = script.one(&["", "balcony", "my phone"]);
         let available = script.one(&[true, false]);
+        if !self.world.link_up {
+            return;
+        }
         let relation = &mut self.relations[pair];
         if !available && resource.is_empty() {
             relation.online.clear();
