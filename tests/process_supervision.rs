@@ -62,6 +62,7 @@ const SCENARIOS: &[(&str, fn())] = &[
         "a_gateway_keeps_nothing_of_its_host",
         a_gateway_keeps_nothing,
     ),
+    ("a_gateway_that_is_behind_gets_nothing_new", a_busy_gateway),
     ("questions_are_answered_or_given_up", questions),
     (
         "the_real_gateway_survives_kills_and_ends_cleanly",
@@ -174,6 +175,19 @@ fn twenty_kills_under_load() {
         "some kills must have met held requests"
     );
     assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+}
+
+fn a_busy_gateway() {
+    let host = Host::start(1, true, scripted);
+    host.hand_over(1, "behind").unwrap();
+    assert_eq!(host.answer().status, 200, "what it has is answered");
+    let refusal = host.hand_over(2, "answer").unwrap_err();
+    assert!(refusal.retry_after > 0);
+    assert_eq!(host.channels.counter(Counter::RefusedBusy), 1);
+    host.until("it takes requests again", || {
+        host.hand_over(3, "answer").is_ok()
+    });
+    assert_eq!(host.answer().transaction, 3);
 }
 
 fn a_frozen_gateway() {
@@ -484,6 +498,10 @@ fn scripted(end: GatewayEnd) -> i32 {
                     if text != format!("hold in {}", end.generation).as_bytes() {
                         reply(&end, request.slot, 200);
                     }
+                }
+                b"behind" => {
+                    end.hold_off(Duration::from_millis(500));
+                    reply(&end, request.slot, 200);
                 }
                 b"crash" => std::process::abort(),
                 b"send" => {

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::frame::{Answer, HandedOver, Outcome, Question, Slot, ToGateway};
@@ -13,7 +13,7 @@ use super::counter::Counter;
 use super::gateway_end::GatewayEnd;
 use super::kernel::monotonic;
 use super::memory::{Mapping, Shared};
-use super::packets::{LONG_QUEUE, Packets, SHORT_QUEUE};
+use super::packets::{LONG_QUEUE, Packets, SHORT_QUEUE, SHORTEST_QUEUE};
 
 /// After how long a refused sender may come again, when nothing better is known; seconds.
 pub(super) const RETRY_AFTER: u32 = 5;
@@ -86,7 +86,7 @@ impl Channels {
             requests: Pair::open(SHORT_QUEUE)?,
             results: Pair::open(LONG_QUEUE)?,
             commands: (0..ports)
-                .map(|_| Pair::open(SHORT_QUEUE))
+                .map(|_| Pair::open(SHORTEST_QUEUE))
                 .collect::<io::Result<_>>()?,
             questions: Questions::open()?,
         })
@@ -96,12 +96,19 @@ impl Channels {
     ///
     /// # Errors
     ///
-    /// While the next gateway process starts in more than 1 s.
+    /// While the next gateway process starts in more than 1 s, or the gateway is behind.
     pub fn ready(&self) -> Result<(), Refusal> {
-        let restart_at = Duration::from_nanos(self.memory.restart_at.load(Ordering::Relaxed));
-        let wait = restart_at.saturating_sub(monotonic());
+        let now = monotonic();
+        let left = |until: &AtomicU64| {
+            Duration::from_nanos(until.load(Ordering::Relaxed)).saturating_sub(now)
+        };
+        let wait = left(&self.memory.restart_at);
         if wait <= SOON {
-            return Ok(());
+            return if left(&self.memory.behind_until).is_zero() {
+                Ok(())
+            } else {
+                Err(self.refuse())
+            };
         }
         self.count(Counter::RefusedBusy);
         Err(Refusal {

@@ -6,11 +6,13 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::frame::{HandedOver, LogLevel, Slot, ToGateway};
 
 use super::asking::Questions;
 use super::counter::Counter;
+use super::kernel::monotonic;
 use super::memory::{Mapping, number_to_level};
 use super::packets::Packets;
 
@@ -104,6 +106,12 @@ impl GatewayEnd {
     /// A sign of life; due every 500 ms from the loop that does the work.
     pub fn beat(&self) {
         self.memory.beat.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Lets the workers refuse, for so long, what would be new.
+    pub fn hold_off(&self, pause: Duration) {
+        let until = u64::try_from((monotonic() + pause).as_nanos()).unwrap_or(0);
+        self.memory.behind_until.store(until, Ordering::Relaxed);
     }
 
     /// The least important level that the host logs at present.

@@ -23,6 +23,8 @@ pub(super) struct Shared {
     pub(super) beat: AtomicU64,
     /// When the next gateway starts: nanoseconds of the monotonic clock; 0 while one runs.
     pub(super) restart_at: AtomicU64,
+    /// Until when the gateway wants nothing new: nanoseconds of the monotonic clock.
+    pub(super) behind_until: AtomicU64,
     /// Process id of port 0; 0 until it runs.
     pub(super) supervisor: AtomicI32,
     /// The least important level that the host logs, as a number.

@@ -15,6 +15,9 @@ use crate::frame::MAX_FRAME;
 /// in 30 ms. Without privilege it is the system's limit (usually a fifth of that).
 pub(super) const SHORT_QUEUE: i32 = 1024 * 1024;
 
+/// For commands: they wait in the gateway, which then takes nothing new.
+pub(super) const SHORTEST_QUEUE: i32 = 128 * 1024;
+
 /// For results: nobody can be told to come again with one.
 pub(super) const LONG_QUEUE: i32 = 4 * 1024 * 1024;
 

@@ -40,6 +40,15 @@ const TOTALS_EVERY: u32 = 4;
 /// Taken from one source before the others have their turn.
 const BURST: usize = 32;
 
+/// Outputs waiting for the store above which no requests are read: what has begun is ended first.
+const UNSTORED_LIMIT: usize = 256;
+
+/// When requests have been waiting for so long without a break, the gateway is behind.
+const STANDING_MS: u64 = 100;
+
+/// How long the workers refuse then what is new, before the queue is looked at again.
+const HOLD_OFF: Duration = Duration::from_millis(50);
+
 /// Requests taken and not answered above which no more are read: the socket fills, and the workers answer
 /// 503 in time.
 const HELD_LIMIT: u64 = 4096;
@@ -80,6 +89,8 @@ pub(super) struct MainLoop {
     interrupt: Signal,
     /// Requests taken whose reply has not gone out.
     held: u64,
+    /// Since when there have always been more requests; `None` if all were taken.
+    left_since: Option<Moment>,
     counted: Counters,
     limits: Limits,
     buffer: Vec<u8>,
@@ -149,6 +160,7 @@ impl MainLoop {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             held: 0,
+            left_since: None,
             counted: Counters::default(),
             limits: Limits::default(),
             buffer: vec![0; Packets::BUFFER],
@@ -197,7 +209,7 @@ impl MainLoop {
     }
 
     fn reads_requests(&self) -> bool {
-        self.ports.waiting() == 0 && self.held < HELD_LIMIT
+        self.ports.waiting() == 0 && self.outbox.len() < UNSTORED_LIMIT && self.held < HELD_LIMIT
     }
 
     /// Whether what is decided leaves; if not, stanzas stay with the links, and deadlines wait.
@@ -215,10 +227,12 @@ impl MainLoop {
         {
             self.input(Input::Timeout);
         }
+        let mut ending = 0;
         for _ in 0..BURST {
             let Some(frame) = receive(&self.results, &mut self.buffer) else {
                 break;
             };
+            ending += 1;
             match frame.map(ToGateway::decode) {
                 Some(Ok(ToGateway::Result(outcome))) => self.result(outcome),
                 Some(Ok(ToGateway::Request(_)) | Err(_)) => self.end.count(Counter::BadFrames),
@@ -226,8 +240,35 @@ impl MainLoop {
             }
         }
         for _ in 0..BURST {
-            if !self.reads_requests() {
+            if !self.keeps_up() {
                 break;
+            }
+            let Ok(event) = self.events.try_recv() else {
+                break;
+            };
+            ending += 1;
+            self.link(event);
+        }
+        // What has begun is ended before more begins.
+        if ending < BURST && self.take_requests() {
+            self.left_since = None;
+        } else {
+            let since = *self.left_since.get_or_insert(now);
+            if now >= since.plus_ms(STANDING_MS) {
+                self.end.hold_off(HOLD_OFF);
+            }
+        }
+        while let Ok(committed) = self.commits.try_recv() {
+            self.committed(Some(committed));
+        }
+        self.settle();
+    }
+
+    /// Takes some requests; true if none is left.
+    fn take_requests(&mut self) -> bool {
+        for _ in 0..BURST {
+            if !self.reads_requests() {
+                return false;
             }
             let take = |_: &Packets| self.end.take(&mut self.buffer);
             match self.requests.try_io(Interest::READABLE, take) {
@@ -240,22 +281,10 @@ impl MainLoop {
                 }
                 Ok(Taken::Nothing) => {}
                 Ok(Taken::Closed) => self.ending = true,
-                Err(_) => break,
+                Err(_) => return true,
             }
         }
-        for _ in 0..BURST {
-            if !self.keeps_up() {
-                break;
-            }
-            let Ok(event) = self.events.try_recv() else {
-                break;
-            };
-            self.link(event);
-        }
-        while let Ok(committed) = self.commits.try_recv() {
-            self.committed(Some(committed));
-        }
-        self.settle();
+        false
     }
 
     fn input(&mut self, input: Input) {
