@@ -23,6 +23,7 @@ use crate::record::{Moment, Snapshot};
 use crate::store::{Committed, Writer};
 use crate::xmpp::LinkEvent;
 
+use super::backlog::Backlog;
 use super::clock::Clock;
 use super::limits::Limits;
 use super::links::Links;
@@ -40,24 +41,18 @@ const TOTALS_EVERY: u32 = 4;
 /// Taken from one source before the others have their turn.
 const BURST: usize = 32;
 
-/// Outputs waiting for the store above which no requests are read: what has begun is ended first.
-const UNSTORED_LIMIT: usize = 256;
-
-/// When requests have been waiting for so long without a break, the gateway is behind.
-const STANDING_MS: u64 = 100;
-
-/// How long the workers refuse then what is new, before the queue is looked at again.
+/// How long the workers refuse what is new when the gateway is behind, before the queue is looked at again.
 const HOLD_OFF: Duration = Duration::from_millis(50);
 
 /// Requests taken and not answered above which no more are read: the socket fills, and the workers answer
 /// 503 in time.
 const HELD_LIMIT: u64 = 4096;
 
-/// Commands waiting for ports above which stanzas stay with the links.
-const WAITING_LIMIT: usize = 1024;
+/// Commands waiting for ports above which nothing new is read from either side.
+const WAITING_LIMIT: usize = 256;
 
-/// Outputs waiting for the store above which stanzas stay with the links.
-const OUTBOX_LIMIT: usize = 16_384;
+/// Outputs waiting for the store above which nothing new is read from either side.
+const OUTBOX_LIMIT: usize = 1024;
 
 /// Dialogs shown at most: making them all would keep the loop from its work.
 const DIALOGS_LIMIT: usize = 10_000;
@@ -89,8 +84,7 @@ pub(super) struct MainLoop {
     interrupt: Signal,
     /// Requests taken whose reply has not gone out.
     held: u64,
-    /// Since when there have always been more requests; `None` if all were taken.
-    left_since: Option<Moment>,
+    backlog: Backlog,
     counted: Counters,
     limits: Limits,
     buffer: Vec<u8>,
@@ -160,7 +154,7 @@ impl MainLoop {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             held: 0,
-            left_since: None,
+            backlog: Backlog::default(),
             counted: Counters::default(),
             limits: Limits::default(),
             buffer: vec![0; Packets::BUFFER],
@@ -209,7 +203,7 @@ impl MainLoop {
     }
 
     fn reads_requests(&self) -> bool {
-        self.ports.waiting() == 0 && self.outbox.len() < UNSTORED_LIMIT && self.held < HELD_LIMIT
+        self.keeps_up() && self.held < HELD_LIMIT
     }
 
     /// Whether what is decided leaves; if not, stanzas stay with the links, and deadlines wait.
@@ -227,12 +221,12 @@ impl MainLoop {
         {
             self.input(Input::Timeout);
         }
-        let mut ending = 0;
+        let mut others = 0;
         for _ in 0..BURST {
             let Some(frame) = receive(&self.results, &mut self.buffer) else {
                 break;
             };
-            ending += 1;
+            others += 1;
             match frame.map(ToGateway::decode) {
                 Some(Ok(ToGateway::Result(outcome))) => self.result(outcome),
                 Some(Ok(ToGateway::Request(_)) | Err(_)) => self.end.count(Counter::BadFrames),
@@ -246,17 +240,12 @@ impl MainLoop {
             let Ok(event) = self.events.try_recv() else {
                 break;
             };
-            ending += 1;
+            others += 1;
             self.link(event);
         }
-        // What has begun is ended before more begins.
-        if ending < BURST && self.take_requests() {
-            self.left_since = None;
-        } else {
-            let since = *self.left_since.get_or_insert(now);
-            if now >= since.plus_ms(STANDING_MS) {
-                self.end.hold_off(HOLD_OFF);
-            }
+        let left = !self.take_requests(Backlog::share(others));
+        if self.backlog.turned(now, left) {
+            self.end.hold_off(HOLD_OFF);
         }
         while let Ok(committed) = self.commits.try_recv() {
             self.committed(Some(committed));
@@ -264,9 +253,9 @@ impl MainLoop {
         self.settle();
     }
 
-    /// Takes some requests; true if none is left.
-    fn take_requests(&mut self) -> bool {
-        for _ in 0..BURST {
+    /// Takes so many requests; true if none is left, false if some may be.
+    fn take_requests(&mut self, most: usize) -> bool {
+        for _ in 0..most {
             if !self.reads_requests() {
                 return false;
             }

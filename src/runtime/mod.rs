@@ -13,6 +13,7 @@
 //! Outputs leave in the order in which they were decided, and only when the changes decided before them are
 //! durable. What cannot go on ends the process: it starts again from what is durable.
 
+mod backlog;
 mod clock;
 mod limits;
 mod links;
