@@ -9,6 +9,7 @@
 
 mod backoff;
 mod component;
+mod dns;
 mod failure;
 mod link;
 mod outbox;

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Where the XMPP servers of a domain are, and a TCP connection to one of them.
+//!
+//! In: a domain. Out: its [`Endpoint`]s in the order to try them ([`Locator`]: RFC 6120 §3.2, RFC 2782,
+//! XEP-0368 §3), then one TCP connection after the other ([`Attempts`]: RFC 8305). Both tell what they did in
+//! [`Steps`]. TLS and the stream are the caller's: when they fail on one connection, he comes back for the next.
+
+#![cfg_attr(not(test), expect(dead_code, reason = "for the links between servers"))]
+
+mod attempts;
+mod endpoint;
+mod locator;
+mod memory;
+mod order;
+mod question;
+mod resolver;
+mod steps;
+
+#[expect(unused_imports, reason = "for the links between servers")]
+pub(crate) use {
+    attempts::{Attempts, Connected},
+    endpoint::{Endpoint, Security},
+    locator::{LocateError, Locator},
+    question::Unanswered,
+    resolver::ResolverError,
+    steps::{Step, Steps},
+};
+
+#[cfg(test)]
+mod tests;

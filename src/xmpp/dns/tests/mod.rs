@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! The room against a real name server and real listeners.
+
+mod attempting;
+mod listening;
+mod locating;
+mod name_server;
