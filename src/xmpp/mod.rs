@@ -5,7 +5,8 @@
 //! and goings of the link itself. What is hostile or broken ends here: the core sees legal stanzas only.
 //!
 //! [`stream`] is the XML stream with its limits (RFC 6120 §4), [`Link`] keeps one up as the component of a
-//! server (XEP-0114).
+//! server (XEP-0114). [`tls`] has the certificates of
+//! server-to-server streams.
 
 mod backoff;
 mod component;
@@ -17,6 +18,7 @@ mod session;
 mod status;
 pub mod stream;
 mod timing;
+pub mod tls;
 
 pub use link::{Link, LinkEvent};
 pub use outbox::SendError;
