@@ -84,6 +84,11 @@ impl Authority {
         self.intermediate_of(params)
     }
 
+    /// A server that issues certificates as if it were an authority.
+    pub(super) fn usurper(&self, leaf: &Leaf<'_>) -> Self {
+        self.intermediate_of(leaf.params())
+    }
+
     fn intermediate_of(&self, params: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer()).unwrap();

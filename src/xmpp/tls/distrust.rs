@@ -45,6 +45,12 @@ pub enum Distrust {
     /// It is one that issues others.
     #[error("the peer's certificate is a CA's own, not a server's")]
     Authority,
+    /// One that stands above it does not issue others.
+    #[error("the peer's chain has a certificate above its own that is no CA's")]
+    NotByAuthority,
+    /// Its key, or a signature above it, is of a kind that is not known here, or too weak.
+    #[error("the peer's chain has a kind of key or signature that is too weak or not supported")]
+    Unsupported,
     /// A CA of the chain is not allowed to issue for its names.
     #[error("a CA of the peer's chain may not issue certificates for these names")]
     OutsideConstraints,

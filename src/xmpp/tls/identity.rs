@@ -190,3 +190,77 @@ fn closest<'a, T>(all: impl Iterator<Item = (&'a Names, T)>, domain: &str) -> Op
     }
     Some(closest?.1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xmpp::tls::authority::{Authority, Folder, Leaf, NOW, San};
+    use crate::xmpp::tls::{CertificateFiles, Certificates};
+
+    /// One certificate for each list of names.
+    fn identities(each: &[&[San<'_>]]) -> Identities {
+        let folder = Folder::new();
+        let root = Authority::root("root");
+        let own = each.iter().enumerate();
+        let files = CertificateFiles {
+            ca_list: Some(folder.write("ca", &root.pem())),
+            own: own
+                .map(|(n, names)| {
+                    let issued = root.issue(Leaf::named(names));
+                    issued.store(&folder, &n.to_string())
+                })
+                .collect(),
+        };
+        Certificates::load(&files).unwrap().identities
+    }
+
+    fn file(identity: Option<&Identity>) -> Option<String> {
+        let name = identity?.certificate().file_stem()?;
+        Some(name.to_string_lossy().into_owned())
+    }
+
+    #[test]
+    fn the_closest_certificate_stands_for_a_domain() {
+        let own = identities(&[
+            &[San::Dns("a.example"), San::Srv("_xmpp-server.s.example")],
+            &[San::Dns("*.a.example"), San::Dns("a.example")],
+            &[San::Dns("x.a.example"), San::Dns("xn--bcher-kva.example")],
+        ]);
+        for (domain, expected) in [
+            ("a.example", Some("0")),
+            ("A.EXAMPLE", Some("0")),
+            ("s.example", Some("0")),
+            ("x.a.example", Some("2")),
+            ("y.a.example", Some("1")),
+            ("b\u{fc}cher.example", Some("2")),
+            ("b.example", None),
+            ("", None),
+        ] {
+            assert_eq!(file(own.naming(domain)).as_deref(), expected, "{domain}");
+        }
+    }
+
+    #[test]
+    fn domains_without_a_certificate_are_known() {
+        let own = identities(&[
+            &[San::Dns("a.example")],
+            &[San::Dns("*.b.example"), San::Dns("a.example")],
+        ]);
+        let domains = ["a.example", "b.example", "x.b.example"].map(str::to_owned);
+        assert_eq!(own.unnamed(&domains), ["b.example"]);
+        let covered: Vec<_> = own.iter().map(|own| own.covered(&domains)).collect();
+        assert_eq!(
+            covered,
+            [vec!["a.example"], vec!["a.example", "x.b.example"]]
+        );
+    }
+
+    #[test]
+    fn a_certificate_tells_its_end() {
+        let own = identities(&[&[San::Dns("a.example")]]);
+        // The first of February, seen in the morning of the fifteenth of January.
+        assert_eq!(own.first.days_left(NOW), 16);
+        assert_eq!(own.first.names(), "a.example");
+        assert_eq!(own.first.not_after().as_secs(), 1_801_440_000);
+    }
+}
