@@ -5,16 +5,19 @@
 //! for it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
     ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
+use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::rdata::SRV;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::system_conf::read_system_conf;
 use tokio::time::timeout;
 
 use super::order::Srv;
@@ -37,15 +40,21 @@ const MOST_RECORDS: usize = 16;
 /// The most names that follow each other before the records.
 const MOST_ALIASES: usize = 4;
 
+/// The most DNS servers asked, as by the system's own resolver.
+const MOST_SERVERS: usize = 3;
+
 /// The resolver cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the system's DNS configuration cannot be used: {0}")]
 pub(crate) struct ResolverError(NetError);
 
-/// Asks DNS.
+/// Asks DNS servers, one after the other until one answers. The library (0.26) would take the SERVFAIL of one
+/// for the answer of all.
 #[derive(Debug)]
 pub(super) struct Resolver {
-    resolver: TokioResolver,
+    servers: Vec<TokioResolver>,
+    /// The one that answered last is asked first.
+    preferred: AtomicUsize,
     patience: Duration,
 }
 
@@ -60,19 +69,25 @@ impl Resolver {
         servers: &[SocketAddr],
         patience: Duration,
     ) -> Result<Self, ResolverError> {
-        let mut builder = if servers.is_empty() {
-            TokioResolver::builder_tokio().map_err(ResolverError)?
+        let (servers, mut options) = if servers.is_empty() {
+            let (config, options) = read_system_conf().map_err(ResolverError)?;
+            (config.name_servers, options)
         } else {
-            let servers = servers.iter().copied().map(name_server).collect();
-            let config = ResolverConfig::from_name_servers(servers);
-            let mut builder =
-                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-            builder.options_mut().use_hosts_file = ResolveHosts::Never;
-            builder
+            let mut options = ResolverOpts::default();
+            options.use_hosts_file = ResolveHosts::Never;
+            (servers.iter().copied().map(name_server).collect(), options)
         };
-        limit(builder.options_mut(), patience);
+        let count = servers.len().min(MOST_SERVERS);
+        limit(&mut options, patience / u32::try_from(count).unwrap_or(1));
+        let servers = servers.into_iter().take(count).map(|server| {
+            let config = ResolverConfig::from_name_servers(vec![server]);
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+                .with_options(options.clone())
+                .build()
+        });
         Ok(Self {
-            resolver: builder.build().map_err(ResolverError)?,
+            servers: servers.collect::<Result<_, _>>().map_err(ResolverError)?,
+            preferred: AtomicUsize::new(0),
             patience,
         })
     }
@@ -116,7 +131,7 @@ impl Resolver {
         kind: RecordType,
         read: impl Fn(&RData) -> Option<T>,
     ) -> Result<Known<T>, Unanswered> {
-        let lookup = match self.resolver.lookup(name.clone(), kind).await {
+        let lookup = match self.look_up(name, kind).await {
             Ok(lookup) => lookup,
             Err(error) if error.is_nx_domain() => return Ok(Known::NoName),
             Err(error) if error.is_no_records_found() => return Ok(Known::NoRecord),
@@ -130,6 +145,22 @@ impl Resolver {
             Known::Records(records)
         })
     }
+
+    /// What the first server says that says anything; else how the last one fails.
+    async fn look_up(&self, name: &Name, kind: RecordType) -> Result<Lookup, NetError> {
+        let mut result = Err(NetError::NoConnections);
+        let first = self.preferred.load(Ordering::Relaxed);
+        let servers = self.servers.iter().enumerate().cycle().skip(first);
+        for (n, server) in servers.take(self.servers.len()) {
+            result = server.lookup(name.clone(), kind).await;
+            let failed = matches!(&result, Err(error) if !error.is_no_records_found());
+            if !failed {
+                self.preferred.store(n, Ordering::Relaxed);
+                break;
+            }
+        }
+        result
+    }
 }
 
 fn name_server(address: SocketAddr) -> NameServerConfig {
@@ -140,9 +171,10 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
     NameServerConfig::new(address.ip(), true, connections.into())
 }
 
-fn limit(options: &mut ResolverOpts, patience: Duration) {
+/// Two attempts in a time.
+fn limit(options: &mut ResolverOpts, time: Duration) {
     options.attempts = 1;
-    options.timeout = patience / 2;
+    options.timeout = time / 2;
     options.max_active_requests = 256;
     options.cache_size = CACHED_ANSWERS;
     options.positive_max_ttl = Some(LONGEST_USE);

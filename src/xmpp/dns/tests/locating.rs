@@ -185,6 +185,24 @@ async fn failing_dns_is_temporary_and_says_how_it_fails() {
 }
 
 #[tokio::test]
+async fn one_of_several_dns_servers_is_enough() {
+    for fault in [Fault::ServFail, Fault::Silence] {
+        for failing in [0, 1] {
+            let servers = [NameServer::start().await, NameServer::start().await];
+            let good = &servers[1 - failing];
+            good.srv("_xmpp-server._tcp.a.example.", 1, 5269, "x.example.")
+                .await;
+            servers[failing].fail(fault);
+            let locator = NameServer::locator_of(&[&servers[0], &servers[1]]);
+            for round in 0..5 {
+                let found = located(&locator, "a.example").await;
+                assert!(found.is_ok(), "{fault:?} {failing} {round}: {found:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn nothing_listens_where_dns_should_be() {
     let dns = NameServer::start().await;
     let locator = dns.locator();

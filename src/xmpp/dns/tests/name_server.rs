@@ -82,7 +82,13 @@ impl NameServer {
 
     /// A locator that asks this server and soon loses patience.
     pub(super) fn locator(&self) -> Arc<Locator> {
-        let resolver = Resolver::with_patience(&[self.address], PATIENCE).unwrap();
+        Self::locator_of(&[self])
+    }
+
+    /// A locator that asks these servers.
+    pub(super) fn locator_of(servers: &[&Self]) -> Arc<Locator> {
+        let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
+        let resolver = Resolver::with_patience(&addresses, PATIENCE).unwrap();
         Arc::new(Locator::with_resolver(resolver))
     }
 
