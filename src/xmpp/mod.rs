@@ -16,6 +16,7 @@ mod link;
 mod outbox;
 mod session;
 mod status;
+pub mod s2s;
 pub mod stream;
 mod timing;
 pub mod tls;

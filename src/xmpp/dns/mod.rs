@@ -5,8 +5,6 @@
 //! XEP-0368 §3), then one TCP connection after the other ([`Attempts`]: RFC 8305). Both tell what they did in
 //! [`Steps`]. TLS and the stream are the caller's: when they fail on one connection, he comes back for the next.
 
-#![cfg_attr(not(test), expect(dead_code, reason = "for the links between servers"))]
-
 mod attempts;
 mod endpoint;
 mod locator;
@@ -16,7 +14,7 @@ mod question;
 mod resolver;
 mod steps;
 
-#[expect(unused_imports, reason = "for the links between servers")]
+#[expect(unused_imports, reason = "for stox.check")]
 pub(crate) use {
     attempts::{Attempts, Connected},
     endpoint::{Endpoint, Security},
@@ -27,4 +25,4 @@ pub(crate) use {
 };
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

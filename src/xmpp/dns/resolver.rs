@@ -46,7 +46,7 @@ const MOST_SERVERS: usize = 3;
 /// The resolver cannot be made.
 #[derive(Debug, thiserror::Error)]
 #[error("the system's DNS configuration cannot be used: {0}")]
-pub(crate) struct ResolverError(NetError);
+pub struct ResolverError(NetError);
 
 /// Asks DNS servers, one after the other until one answers. The library (0.26) would take the SERVFAIL of one
 /// for the answer of all.

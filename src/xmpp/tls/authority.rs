@@ -17,13 +17,13 @@ use x509_parser::prelude::FromDer as _;
 use super::key_pair::KeyFiles;
 
 /// 15 January 2027.
-pub(super) const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000));
+pub(in crate::xmpp) const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000));
 
 /// The day of a [`Leaf`].
-pub(super) type Day = (i32, u8, u8);
+pub(in crate::xmpp) type Day = (i32, u8, u8);
 
 /// Somebody who issues certificates.
-pub(super) struct Authority {
+pub(in crate::xmpp) struct Authority {
     params: CertificateParams,
     certificate: Certificate,
     key: KeyPair,
@@ -33,33 +33,33 @@ pub(super) struct Authority {
 
 /// What shall stand in a certificate.
 #[derive(Clone)]
-pub(super) struct Leaf<'a> {
-    pub(super) common_name: &'a str,
-    pub(super) names: &'a [San<'a>],
-    pub(super) from: Day,
-    pub(super) until: Day,
-    pub(super) purposes: &'a [ExtendedKeyUsagePurpose],
+pub(in crate::xmpp) struct Leaf<'a> {
+    pub(in crate::xmpp) common_name: &'a str,
+    pub(in crate::xmpp) names: &'a [San<'a>],
+    pub(in crate::xmpp) from: Day,
+    pub(in crate::xmpp) until: Day,
+    pub(in crate::xmpp) purposes: &'a [ExtendedKeyUsagePurpose],
 }
 
 /// An entry of the subjectAltName.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum San<'a> {
+pub(in crate::xmpp) enum San<'a> {
     Dns(&'a str),
     Srv(&'a str),
     Xmpp(&'a str),
 }
 
 /// A certificate with its key and those above it, but for the root.
-pub(super) struct Issued {
-    pub(super) chain: Vec<CertificateDer<'static>>,
-    pub(super) key: KeyPair,
+pub(in crate::xmpp) struct Issued {
+    pub(in crate::xmpp) chain: Vec<CertificateDer<'static>>,
+    pub(in crate::xmpp) key: KeyPair,
 }
 
 /// A folder of files, gone in the end.
-pub(super) struct Folder(PathBuf);
+pub(in crate::xmpp) struct Folder(PathBuf);
 
 impl Authority {
-    pub(super) fn root(name: &str) -> Self {
+    pub(in crate::xmpp) fn root(name: &str) -> Self {
         let key = KeyPair::generate().unwrap();
         let params = authority(name);
         Self {
@@ -70,12 +70,12 @@ impl Authority {
         }
     }
 
-    pub(super) fn intermediate(&self, name: &str) -> Self {
+    pub(in crate::xmpp) fn intermediate(&self, name: &str) -> Self {
         self.intermediate_of(authority(name))
     }
 
     /// One that may issue for names below `domain` only.
-    pub(super) fn constrained(&self, name: &str, domain: &str) -> Self {
+    pub(in crate::xmpp) fn constrained(&self, name: &str, domain: &str) -> Self {
         let mut params = authority(name);
         params.name_constraints = Some(NameConstraints {
             permitted_subtrees: vec![GeneralSubtree::DnsName(domain.to_owned())],
@@ -85,7 +85,7 @@ impl Authority {
     }
 
     /// A server that issues certificates as if it were an authority.
-    pub(super) fn usurper(&self, leaf: &Leaf<'_>) -> Self {
+    pub(in crate::xmpp) fn usurper(&self, leaf: &Leaf<'_>) -> Self {
         self.intermediate_of(leaf.params())
     }
 
@@ -102,7 +102,7 @@ impl Authority {
         }
     }
 
-    pub(super) fn issue(&self, leaf: Leaf<'_>) -> Issued {
+    pub(in crate::xmpp) fn issue(&self, leaf: Leaf<'_>) -> Issued {
         let key = KeyPair::generate().unwrap();
         let certificate = leaf.params().signed_by(&key, &self.issuer()).unwrap();
         let mut chain = vec![certificate.der().clone()];
@@ -111,12 +111,12 @@ impl Authority {
     }
 
     /// The certificate of the authority itself.
-    pub(super) fn pem(&self) -> String {
+    pub(in crate::xmpp) fn pem(&self) -> String {
         self.certificate.pem()
     }
 
     /// The authority's own certificate and key, presented as if they were a server's.
-    pub(super) fn itself(&self) -> Issued {
+    pub(in crate::xmpp) fn itself(&self) -> Issued {
         Issued {
             chain: vec![self.certificate.der().clone()],
             key: KeyPair::from_pem(&self.key.serialize_pem()).unwrap(),
@@ -143,7 +143,7 @@ fn named(name: &str) -> DistinguishedName {
 
 impl<'a> Leaf<'a> {
     /// Good for anything, now.
-    pub(super) fn named(names: &'a [San<'a>]) -> Self {
+    pub(in crate::xmpp) fn named(names: &'a [San<'a>]) -> Self {
         Self {
             common_name: "leaf",
             names,
@@ -153,7 +153,7 @@ impl<'a> Leaf<'a> {
         }
     }
 
-    pub(super) fn self_signed(self) -> Issued {
+    pub(in crate::xmpp) fn self_signed(self) -> Issued {
         let key = KeyPair::generate().unwrap();
         let certificate = self.params().self_signed(&key).unwrap();
         Issued {
@@ -213,12 +213,12 @@ fn encoded(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 impl Issued {
-    pub(super) fn parsed(&self) -> X509Certificate<'_> {
+    pub(in crate::xmpp) fn parsed(&self) -> X509Certificate<'_> {
         X509Certificate::from_der(&self.chain[0]).unwrap().1
     }
 
     /// Writes both files.
-    pub(super) fn store(&self, folder: &Folder, name: &str) -> KeyFiles {
+    pub(in crate::xmpp) fn store(&self, folder: &Folder, name: &str) -> KeyFiles {
         let chain: String = self.chain.iter().map(|der| pem(der)).collect();
         KeyFiles {
             certificate: folder.write(&format!("{name}.crt"), &chain),
@@ -235,7 +235,7 @@ fn pem(der: &[u8]) -> String {
 }
 
 impl Folder {
-    pub(super) fn new() -> Self {
+    pub(in crate::xmpp) fn new() -> Self {
         static LAST: AtomicU32 = AtomicU32::new(0);
         let n = LAST.fetch_add(1, Ordering::Relaxed);
         let path = env::temp_dir().join(format!("stox-tls-{}-{n}", process::id()));
@@ -243,11 +243,11 @@ impl Folder {
         Self(path)
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(in crate::xmpp) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    pub(super) fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(in crate::xmpp) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).unwrap();
         path

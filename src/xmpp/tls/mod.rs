@@ -10,7 +10,7 @@
 //! (RFC 6120 §13.7.2.1).
 
 #[cfg(test)]
-mod authority;
+pub(super) mod authority;
 mod certificates;
 mod distrust;
 mod expiry;

@@ -4,4 +4,4 @@
 mod attempting;
 mod listening;
 mod locating;
-mod name_server;
+pub(in crate::xmpp) mod name_server;

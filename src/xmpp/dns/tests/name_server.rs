@@ -24,18 +24,18 @@ use super::super::locator::Locator;
 use super::super::resolver::Resolver;
 
 /// How long the resolver of a test waits for an answer.
-pub(super) const PATIENCE: Duration = Duration::from_millis(600);
+pub(in crate::xmpp) const PATIENCE: Duration = Duration::from_millis(600);
 
 /// How a question is treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Fault {
+pub(in crate::xmpp) enum Fault {
     ServFail,
     Silence,
 }
 
 /// A name server for `example.`; its records live for no time, so that nobody keeps them.
-pub(super) struct NameServer {
-    pub(super) address: SocketAddr,
+pub(in crate::xmpp) struct NameServer {
+    pub(in crate::xmpp) address: SocketAddr,
     shared: Arc<Shared>,
     zone: Arc<InMemoryZoneHandler>,
     _server: Server<Handler>,
@@ -50,7 +50,7 @@ struct Shared {
 struct Handler(Arc<Shared>);
 
 impl NameServer {
-    pub(super) async fn start() -> Self {
+    pub(in crate::xmpp) async fn start() -> Self {
         let origin = name("example.");
         let zone = Arc::new(InMemoryZoneHandler::empty(
             origin.clone(),
@@ -81,23 +81,23 @@ impl NameServer {
     }
 
     /// A locator that asks this server and soon loses patience.
-    pub(super) fn locator(&self) -> Arc<Locator> {
+    pub(in crate::xmpp) fn locator(&self) -> Arc<Locator> {
         Self::locator_of(&[self])
     }
 
     /// A locator that asks these servers.
-    pub(super) fn locator_of(servers: &[&Self]) -> Arc<Locator> {
+    pub(in crate::xmpp) fn locator_of(servers: &[&Self]) -> Arc<Locator> {
         let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
         let resolver = Resolver::with_patience(&addresses, PATIENCE).unwrap();
         Arc::new(Locator::with_resolver(resolver))
     }
 
-    pub(super) async fn srv(&self, owner: &str, priority: u16, port: u16, target: &str) {
+    pub(in crate::xmpp) async fn srv(&self, owner: &str, priority: u16, port: u16, target: &str) {
         let srv = SRV::new(priority, 0, port, name(target));
         self.add(owner, RData::SRV(srv)).await;
     }
 
-    pub(super) async fn host(&self, owner: &str, address: &str) {
+    pub(in crate::xmpp) async fn host(&self, owner: &str, address: &str) {
         let data = match address.parse().unwrap() {
             IpAddr::V4(address) => RData::A(address.into()),
             IpAddr::V6(address) => RData::AAAA(address.into()),
@@ -105,7 +105,7 @@ impl NameServer {
         self.add(owner, data).await;
     }
 
-    pub(super) async fn alias(&self, owner: &str, target: &str) {
+    pub(in crate::xmpp) async fn alias(&self, owner: &str, target: &str) {
         self.add(owner, RData::CNAME(CNAME(name(target)))).await;
     }
 
@@ -115,24 +115,24 @@ impl NameServer {
     }
 
     /// Takes the records of a type away.
-    pub(super) async fn forget(&self, owner: &str, kind: RecordType) {
+    pub(in crate::xmpp) async fn forget(&self, owner: &str, kind: RecordType) {
         let key = RrKey::new(LowerName::new(&name(owner)), kind);
         assert!(self.zone.records_mut().await.remove(&key).is_some());
     }
 
     /// Fails all questions from now on.
-    pub(super) fn fail(&self, fault: Fault) {
+    pub(in crate::xmpp) fn fail(&self, fault: Fault) {
         self.shared.faults.lock().unwrap().insert((None, fault));
     }
 
     /// Fails questions for one type of record from now on.
-    pub(super) fn fail_for(&self, kind: RecordType, fault: Fault) {
+    pub(in crate::xmpp) fn fail_for(&self, kind: RecordType, fault: Fault) {
         let mut faults = self.shared.faults.lock().unwrap();
         faults.insert((Some(kind), fault));
     }
 
     /// How many questions came over TCP.
-    pub(super) fn over_tcp(&self) -> usize {
+    pub(in crate::xmpp) fn over_tcp(&self) -> usize {
         self.shared.over_tcp.load(Ordering::SeqCst)
     }
 }

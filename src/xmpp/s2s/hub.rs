@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What all streams share: the links, who is connected, what was agreed with the operator, and the way to the
+//! core.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jid::Jid;
+use minidom::Element;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use xmpp_parsers::ns::JABBER_CLIENT;
+use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+
+use crate::config::{Config, Limit, Reached};
+use crate::stanza::{Inbound, LinkName, Stanza};
+use crate::xmpp::dns::Locator;
+use crate::xmpp::outbox::SendError;
+use crate::xmpp::stream::Limits;
+use crate::xmpp::tls::LiveCertificates;
+use crate::xmpp::{LinkEvent, Timing};
+
+use super::admission::Admission;
+use super::domain::DomainPair;
+use super::header::read_back;
+use super::link::{Bytes, Link, Pushed};
+use super::outbound;
+use super::record::StreamRecord;
+use super::site::Site;
+
+/// Links that may be connecting at one time.
+const CONNECTING: usize = 64;
+
+/// Errors for senders that may wait for the core.
+const BOUNCES: usize = 4096;
+
+/// The `id` of our pings begins so.
+pub(super) const PING: &str = "stox-alive-";
+
+/// Shared by all streams.
+#[derive(Debug)]
+pub(super) struct Hub {
+    pub(super) config: Arc<Config>,
+    pub(super) site: Site,
+    pub(super) certificates: LiveCertificates,
+    pub(super) timing: Timing,
+    pub(super) limits: Limits,
+    pub(super) connecting: Semaphore,
+    pub(super) stopping: watch::Sender<bool>,
+    locator: Mutex<Arc<Locator>>,
+    events: mpsc::Sender<LinkEvent>,
+    bounces: mpsc::Sender<LinkEvent>,
+    links: Mutex<HashMap<DomainPair, Arc<Link>>>,
+    streams: Mutex<BTreeMap<u64, Arc<StreamRecord>>>,
+    admission: Mutex<Admission>,
+    verifying: Mutex<HashMap<String, u32>>,
+    tasks: Mutex<JoinSet<()>>,
+    next_stream: AtomicU64,
+    tally: Mutex<Totals>,
+}
+
+/// Counters over all streams there ever were.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Totals {
+    pub(super) stanzas_in: u64,
+    pub(super) stanzas_out: u64,
+    pub(super) stanzas_refused: u64,
+    pub(super) stanzas_returned: u64,
+    pub(super) reached: Reached,
+}
+
+impl Hub {
+    pub(super) fn new(
+        config: Arc<Config>,
+        site: Site,
+        certificates: LiveCertificates,
+        locator: Locator,
+        timing: Timing,
+        events: mpsc::Sender<LinkEvent>,
+    ) -> Arc<Self> {
+        let (bounces, waiting) = mpsc::channel(BOUNCES);
+        let hub = Arc::new(Self {
+            site,
+            certificates,
+            timing,
+            limits: Limits::of(&config),
+            connecting: Semaphore::new(CONNECTING),
+            stopping: watch::Sender::new(false),
+            locator: Mutex::new(Arc::new(locator)),
+            events,
+            bounces,
+            links: Mutex::default(),
+            streams: Mutex::default(),
+            admission: Mutex::new(Admission::new(&config, Instant::now())),
+            verifying: Mutex::default(),
+            tasks: Mutex::default(),
+            next_stream: AtomicU64::new(1),
+            tally: Mutex::default(),
+            config,
+        });
+        hub.spawn(pass_on(Arc::clone(&hub), waiting));
+        hub
+    }
+
+    // --- stanzas
+
+    /// Sends a stanza of ours; never waits. What cannot be delivered comes back as an error from its addressee.
+    pub(super) fn send(self: &Arc<Self>, pair: &DomainPair, stanza: &Element) -> Result<(), SendError> {
+        let mut links = lock(&self.links);
+        let link = match links.get(pair) {
+            Some(link) => Arc::clone(link),
+            None => {
+                let most = usize::try_from(self.config.max_links).unwrap_or(usize::MAX);
+                if links.len() >= most {
+                    links.retain(|_, link| !link.is_idle());
+                }
+                if links.len() >= most {
+                    drop(links);
+                    self.reached(Limit::Links);
+                    self.bounce(pair, stanza, &DefinedCondition::RemoteServerTimeout);
+                    return Ok(());
+                }
+                let link = Arc::new(Link::new(pair.clone(), self.config.max_link_queue, &self.timing));
+                links.insert(pair.clone(), Arc::clone(&link));
+                link
+            }
+        };
+        let pushed = link.push(stanza);
+        drop(links);
+        match pushed {
+            Ok(Pushed::Waits) => {}
+            Ok(Pushed::WantsCarrier) => self.spawn(outbound::keep(Arc::clone(self), link)),
+            Ok(Pushed::Undeliverable(condition)) => {
+                let down = LinkEvent::Down {
+                    link: pair.link(),
+                    reason: link.last_error(),
+                };
+                self.tell_soon(down);
+                self.bounce(pair, stanza, &condition);
+            }
+            Err(SendError::Full) => {
+                self.reached(Limit::LinkQueue);
+                self.bounce(pair, stanza, &DefinedCondition::RemoteServerTimeout);
+            }
+            Err(error @ (SendError::Down | SendError::Misaddressed | SendError::Unwritable)) => {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the senders of stanzas written for a link that they cannot be delivered.
+    pub(super) async fn return_all(&self, pair: &DomainPair, stanzas: Vec<Bytes>, condition: DefinedCondition) {
+        for bytes in stanzas {
+            let error = read_back(pair, &bytes, self.limits)
+                .and_then(|stanza| self.returned(pair, &stanza, &condition));
+            if let Some(event) = error
+                && self.events.send(event).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    fn bounce(&self, pair: &DomainPair, stanza: &Element, condition: &DefinedCondition) {
+        if let Some(event) = self.returned(pair, stanza, condition) {
+            self.tell_soon(event);
+        }
+    }
+
+    /// Tells the core something without waiting for it.
+    fn tell_soon(&self, event: LinkEvent) {
+        if self.bounces.try_send(event).is_err() {
+            tracing::warn!("the core is too busy to be told of an undeliverable stanza");
+        }
+    }
+
+    fn returned(&self, pair: &DomainPair, stanza: &Element, condition: &DefinedCondition) -> Option<LinkEvent> {
+        let error = undeliverable(stanza, condition)?;
+        lock(&self.tally).stanzas_returned += 1;
+        let stanza = Stanza::from_element(error).ok()?;
+        let link = pair.link();
+        Some(LinkEvent::Stanza(Inbound { link, stanza }))
+    }
+
+    /// Hands a stanza to the core. False if there is no core any more.
+    pub(super) async fn deliver(self: &Arc<Self>, pair: &DomainPair, stanza: Element) -> bool {
+        lock(&self.tally).stanzas_in += 1;
+        if is_answer_to_ping(&stanza) {
+            if let Some(link) = lock(&self.links).get(pair) {
+                link.answered();
+            }
+            return true;
+        }
+        match Stanza::from_element(stanza) {
+            Ok(stanza) => {
+                let link = pair.link();
+                let event = LinkEvent::Stanza(Inbound { link, stanza });
+                self.events.send(event).await.is_ok()
+            }
+            Err(unreadable) => {
+                tracing::debug!(link = %pair.link(), why = %unreadable.why, "stanza refused");
+                self.refuse(pair, unreadable.reply.as_ref());
+                true
+            }
+        }
+    }
+
+    /// Counts a stanza that does not get to the core, and answers its sender.
+    pub(super) fn refuse(self: &Arc<Self>, pair: &DomainPair, reply: Option<&Element>) {
+        lock(&self.tally).stanzas_refused += 1;
+        if let Some(reply) = reply {
+            // Without an answer only when our own answer cannot be written.
+            let _ = self.send(pair, reply);
+        }
+    }
+
+    // --- links
+
+    /// The link of a pair, made if there is room.
+    pub(super) fn link(&self, pair: &DomainPair) -> Option<Arc<Link>> {
+        let mut links = lock(&self.links);
+        if let Some(link) = links.get(pair) {
+            return Some(Arc::clone(link));
+        }
+        let most = usize::try_from(self.config.max_links).unwrap_or(usize::MAX);
+        if links.len() >= most {
+            return None;
+        }
+        let link = Arc::new(Link::new(pair.clone(), self.config.max_link_queue, &self.timing));
+        links.insert(pair.clone(), Arc::clone(&link));
+        Some(link)
+    }
+
+    /// Every link.
+    pub(super) fn links(&self) -> Vec<Arc<Link>> {
+        lock(&self.links).values().cloned().collect()
+    }
+
+    /// Forgets a link on which nothing waits and that nobody carries.
+    pub(super) fn forget(&self, link: &Arc<Link>) {
+        let mut links = lock(&self.links);
+        if link.is_idle() {
+            links.remove(&link.pair);
+        }
+    }
+
+    /// Tells the core that a link is up, or that it may be tried again.
+    pub(super) async fn tell_up(&self, link: LinkName) {
+        // When it is gone there is nobody to be told.
+        let _ = self.events.send(LinkEvent::Up { link }).await;
+    }
+
+    /// Tells the core that a link cannot be made.
+    pub(super) async fn tell_down(&self, link: LinkName, reason: String) {
+        let _ = self.events.send(LinkEvent::Down { link, reason }).await;
+    }
+
+    /// The other server has come to us: it is worth while to go to it.
+    pub(super) async fn seen(&self, pair: &DomainPair) {
+        let link = lock(&self.links).get(pair).cloned();
+        if link.is_some_and(|link| link.recovers()) {
+            self.tell_up(pair.link()).await;
+        }
+    }
+
+    /// The streams of links have ended: what still waits needs a new one.
+    pub(super) fn released(self: &Arc<Self>, links: Vec<Arc<Link>>, why: &str) {
+        for link in links {
+            if link.disconnected(why) {
+                self.spawn(outbound::keep(Arc::clone(self), link));
+            } else {
+                self.forget(&link);
+            }
+        }
+    }
+
+    // --- streams
+
+    /// A number for a new stream.
+    pub(super) fn number(&self) -> u64 {
+        self.next_stream.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A stream is there.
+    pub(super) fn opened(&self, record: Arc<StreamRecord>) {
+        lock(&self.streams).insert(record.number, record);
+    }
+
+    /// A stream is over.
+    pub(super) fn ended(&self, record: &StreamRecord) {
+        lock(&self.streams).remove(&record.number);
+        lock(&self.tally).stanzas_out += record.outgoing.stanzas();
+    }
+
+    /// Every stream.
+    pub(super) fn streams(&self) -> Vec<Arc<StreamRecord>> {
+        lock(&self.streams).values().cloned().collect()
+    }
+
+    /// Who is connected.
+    pub(super) fn admission(&self) -> MutexGuard<'_, Admission> {
+        lock(&self.admission)
+    }
+
+    /// A place among the verifications for a domain; `None` if there are too many.
+    pub(super) fn begin_verification(&self, domain: &str) -> bool {
+        let mut verifying = lock(&self.verifying);
+        let under_way = verifying.entry(domain.to_owned()).or_default();
+        if *under_way >= self.config.max_dialbacks {
+            drop(verifying);
+            self.reached(Limit::Dialbacks);
+            return false;
+        }
+        *under_way += 1;
+        true
+    }
+
+    /// A verification has ended.
+    pub(super) fn end_verification(&self, domain: &str) {
+        let mut verifying = lock(&self.verifying);
+        if let Some(under_way) = verifying.get_mut(domain) {
+            *under_way -= 1;
+            if *under_way == 0 {
+                verifying.remove(domain);
+            }
+        }
+    }
+
+    // --- everything else
+
+    /// The way to DNS.
+    pub(super) fn locator(&self) -> Arc<Locator> {
+        Arc::clone(&lock(&self.locator))
+    }
+
+    /// Another way to DNS, from now on.
+    pub(super) fn relocate(&self, locator: Locator) {
+        *lock(&self.locator) = Arc::new(locator);
+    }
+
+    /// Counts that a limit was reached.
+    pub(super) fn reached(&self, limit: Limit) {
+        lock(&self.tally).reached.count(limit);
+    }
+
+    /// Counters.
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = *lock(&self.tally);
+        totals.stanzas_out += self
+            .streams()
+            .iter()
+            .map(|stream| stream.outgoing.stanzas())
+            .sum::<u64>();
+        totals
+    }
+
+    /// Runs a task until it ends or the gateway does.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = lock(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// All tasks, to be waited for.
+    pub(super) fn tasks(&self) -> JoinSet<()> {
+        std::mem::take(&mut lock(&self.tasks))
+    }
+
+    /// After what time a stream without stanzas is closed; `None` is never.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        let seconds = u64::from(self.config.link_idle);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
+    }
+
+    /// Waits until the gateway ends.
+    pub(super) async fn stopped(&self) {
+        // It fails only when the sender is gone, which is part of this.
+        let _ = self.stopping.subscribe().wait_for(|stop| *stop).await;
+    }
+}
+
+/// Errors on their way to the core.
+async fn pass_on(hub: Arc<Hub>, mut waiting: mpsc::Receiver<LinkEvent>) {
+    loop {
+        let event = tokio::select! {
+            event = waiting.recv() => event,
+            () = hub.stopped() => return,
+        };
+        if let Some(event) = event
+            && hub.events.send(event).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Plain values: whole between any two statements that could panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_answer_to_ping(stanza: &Element) -> bool {
+    stanza.name() == "iq"
+        && matches!(stanza.attr("type"), Some("result" | "error"))
+        && stanza.attr("id").is_some_and(|id| id.starts_with(PING))
+}
+
+/// The error that the sender of an undeliverable stanza gets, as if its addressee had sent it (RFC 6120 §8.3.1,
+/// §10.4); none answers an error or a result.
+fn undeliverable(stanza: &Element, condition: &DefinedCondition) -> Option<Element> {
+    let answers = match (stanza.name(), stanza.attr("type")) {
+        (_, Some("error")) | ("iq", Some("result")) => false,
+        ("iq", _) => !stanza.attr("id").is_some_and(|id| id.starts_with(PING)),
+        ("message" | "presence", _) => true,
+        _ => false,
+    };
+    let from = Jid::new(stanza.attr("to")?).ok()?;
+    let to = Jid::new(stanza.attr("from")?).ok()?;
+    if !answers {
+        return None;
+    }
+    let type_ = match condition {
+        DefinedCondition::RemoteServerNotFound => ErrorType::Cancel,
+        _ => ErrorType::Wait,
+    };
+    let error = StanzaError {
+        type_,
+        by: None,
+        defined_condition: condition.clone(),
+        texts: BTreeMap::new(),
+        other: None,
+    };
+    Some(
+        Element::builder(stanza.name(), JABBER_CLIENT)
+            .attr(rxml::xml_ncname!("from").into(), from.as_str())
+            .attr(rxml::xml_ncname!("to").into(), to.as_str())
+            .attr(rxml::xml_ncname!("id").into(), stanza.attr("id"))
+            .attr(rxml::xml_ncname!("type").into(), "error")
+            .append(Element::from(error))
+            .build(),
+    )
+}

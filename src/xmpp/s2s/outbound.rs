@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Streams that we open: to carry a link, kept up while it has something to carry, or to ask an authoritative
+//! server about a key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::UnixTime;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::client::TlsStream;
+
+use crate::xmpp::dns::{Attempts, Connected, Security, Steps};
+use crate::xmpp::stream::{CLOSE, Decoder, Reader, Writer};
+use crate::xmpp::tls::{self, Beginning, Secured};
+
+use super::dialback::Answer;
+use super::domain::DomainPair;
+use super::failure::Failure;
+use super::header::{NS_SERVER, header};
+use super::hub::Hub;
+use super::initiator::{Goal, Initiator, Means, Step, Terms};
+use super::link::Link;
+use super::outgoing::Outgoing;
+use super::random;
+use super::record::{Opener, StreamRecord};
+use super::session::{Session, Side};
+use super::socket;
+
+/// How long what waits for a link that was up is kept while it is made again.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A stream that is ready for stanzas.
+struct Opened {
+    reader: Reader<ReadHalf<TlsStream<TcpStream>>>,
+    sink: WriteHalf<TlsStream<TcpStream>>,
+    writer: Writer,
+    terms: Terms,
+    secured: Secured,
+    distrust: Option<String>,
+    peer: std::net::SocketAddr,
+}
+
+/// What a negotiation led to.
+enum End {
+    StartTls,
+    Ready(Terms),
+    Verified(Answer),
+}
+
+/// Carries a link on streams of our own until it rests, or another stream carries it.
+pub(super) async fn keep(hub: Arc<Hub>, link: Arc<Link>) {
+    let mut keeper = Keeper {
+        external: true,
+        up: None,
+        hub,
+        link,
+    };
+    while keeper.goes_on().await {}
+    keeper.hub.forget(&keeper.link);
+}
+
+/// Somebody who sees to one link.
+struct Keeper {
+    hub: Arc<Hub>,
+    link: Arc<Link>,
+    /// Whether EXTERNAL is tried.
+    external: bool,
+    /// When it was up last.
+    up: Option<Instant>,
+}
+
+impl Keeper {
+    /// One connection; false when there is nothing more to do.
+    async fn goes_on(&mut self) -> bool {
+        let opening = tokio::select! {
+            opening = self.open() => opening,
+            () = self.hub.stopped() => Err(Failure::Stopped),
+            () = self.link.closing.notified() => Err(Failure::Stopped),
+        };
+        match opening {
+            Ok(opened) => self.carry(opened).await,
+            Err(failure) => self.failed(failure).await,
+        }
+    }
+
+    async fn open(&self) -> Result<Opened, Failure> {
+        let _permit = self.hub.connecting.acquire().await.map_err(|_| Failure::Crowded)?;
+        open(&self.hub, &self.link.pair, self.external).await
+    }
+
+    /// Lets a stream carry the link until it ends; true if another is needed.
+    async fn carry(&mut self, opened: Opened) -> bool {
+        let name = self.link.pair.link();
+        let (failure, lived) = self.converse(opened).await;
+        tracing::info!(link = %name, reason = %failure, "stream ended");
+        if lived >= self.hub.timing.stable {
+            self.link.lasted();
+        }
+        self.up = Some(Instant::now());
+        let waits = self.link.disconnected(&failure.to_string());
+        match failure {
+            Failure::Stopped => {
+                let condition = failure.condition();
+                let stanzas = self.link.empty();
+                self.link.rest();
+                self.hub.return_all(&self.link.pair, stanzas, condition).await;
+                false
+            }
+            Failure::Idle => waits,
+            // Whoever the link brought presence of is gone if the other server is: that shows when it is made again.
+            _ => waits || self.link.reconnect(),
+        }
+    }
+
+    async fn converse(&mut self, opened: Opened) -> (Failure, Duration) {
+        let (hub, pair) = (&self.hub, &self.link.pair);
+        let outgoing = Outgoing::new(opened.writer, None);
+        let record = StreamRecord::new(hub.number(), Opener::Us, opened.peer, opened.secured.version, outgoing);
+        let terms = opened.terms;
+        {
+            let mut agreed = record.agreed();
+            agreed.pairs.push((pair.clone(), terms.authentication));
+            agreed.bidi = terms.bidi;
+            agreed.management = terms.management;
+            agreed.distrust = opened.distrust;
+        }
+        hub.opened(Arc::clone(&record));
+        let side = Side::Initiated {
+            pair: pair.clone(),
+            bidi: terms.bidi,
+        };
+        let nobody = |_: &str| Err(String::new());
+        let mut session = Session::new(hub, &record, opened.reader, side, &nobody, None);
+        if terms.management {
+            session.managed();
+        }
+        record.outgoing.carry(Arc::clone(&self.link));
+        self.link.connected(record.outgoing.wake());
+        self.external = true;
+        tracing::info!(link = %pair.link(), peer = %record.peer, by = terms.authentication.as_str(), "stream is up");
+        hub.tell_up(pair.link()).await;
+        let failure = session.run(opened.sink).await;
+        hub.ended(&record);
+        record.outgoing.release();
+        (failure, record.since.elapsed())
+    }
+
+    /// No stream came about; true if there is to be another attempt.
+    async fn failed(&mut self, failure: Failure) -> bool {
+        if matches!(failure, Failure::Stopped) {
+            let stanzas = self.link.empty();
+            self.link.rest();
+            self.hub.return_all(&self.link.pair, stanzas, failure.condition()).await;
+            return false;
+        }
+        if self.external && self.hub.site.dialback && failure.speaks_for_dialback() {
+            tracing::debug!(link = %self.link.pair.link(), reason = %failure, "dialback is tried");
+            self.external = false;
+            return true;
+        }
+        self.external = true;
+        let patient = self.up.is_some_and(|up| up.elapsed() < PATIENCE);
+        if !patient && !self.give_back(&failure).await {
+            return false;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(self.link.pause(random::number())) => {}
+            () = self.hub.stopped() => return true,
+            () = self.link.closing.notified() => {}
+        }
+        if patient {
+            return self.link.reconnect();
+        }
+        // Whoever still wants it says so by sending.
+        self.link.rest_after_pause();
+        false
+    }
+
+    /// Tells the senders of what waits, and the core. False if another stream carries the link meanwhile.
+    async fn give_back(&mut self, failure: &Failure) -> bool {
+        let name = self.link.pair.link();
+        let reason = failure.to_string();
+        let Some(stanzas) = self.link.failed(&reason, failure.condition()) else {
+            return false;
+        };
+        tracing::info!(link = %name, reason, "no stream can be made");
+        self.hub.tell_down(name, reason).await;
+        self.hub.return_all(&self.link.pair, stanzas, failure.condition()).await;
+        true
+    }
+}
+
+/// What the authoritative server of the pair's remote domain says of a key.
+pub(super) async fn verify(hub: &Hub, pair: &DomainPair, id: &str, key: &str) -> Result<Answer, Failure> {
+    let goal = Goal::Verify {
+        id: id.to_owned(),
+        key: key.to_owned(),
+    };
+    let mut attempts = attempts(hub, pair).await?;
+    let mut last = None;
+    while let Some(connected) = attempts.next().await {
+        let negotiation = Negotiation::new(hub, pair, goal.clone(), false);
+        match timeout(hub.timing.handshake, negotiation.verify(connected)).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(failure)) if failure.is_of_endpoint() => last = Some(failure),
+            Ok(Err(failure)) => return Err(failure),
+            Err(_) => last = Some(Failure::Slow),
+        }
+    }
+    Err(unreachable(last, &attempts))
+}
+
+async fn open(hub: &Hub, pair: &DomainPair, external: bool) -> Result<Opened, Failure> {
+    let mut attempts = attempts(hub, pair).await?;
+    let mut last = None;
+    while let Some(connected) = attempts.next().await {
+        let negotiation = Negotiation::new(hub, pair, Goal::Stanzas, external);
+        match timeout(hub.timing.handshake, negotiation.open(connected)).await {
+            Ok(Ok(opened)) => return Ok(opened),
+            Ok(Err(failure)) if failure.is_of_endpoint() => last = Some(failure),
+            Ok(Err(failure)) => return Err(failure),
+            Err(_) => last = Some(Failure::Slow),
+        }
+    }
+    Err(unreachable(last, &attempts))
+}
+
+async fn attempts(hub: &Hub, pair: &DomainPair) -> Result<Attempts, Failure> {
+    let locator = hub.locator();
+    let mut steps = Steps::default();
+    let endpoints = locator.locate(&pair.remote, &mut steps).await.map_err(|error| {
+        let words = error.to_string();
+        if error.is_temporary() {
+            Failure::Unreachable(words)
+        } else {
+            Failure::NoServer(words)
+        }
+    })?;
+    Ok(Attempts::new(locator, endpoints, steps))
+}
+
+fn unreachable(last: Option<Failure>, attempts: &Attempts) -> Failure {
+    last.unwrap_or_else(|| Failure::Unreachable(attempts.steps().failures()))
+}
+
+/// One connection on its way to a stream.
+struct Negotiation<'a> {
+    hub: &'a Hub,
+    pair: &'a DomainPair,
+    initiator: Initiator,
+    writer: Option<Writer>,
+}
+
+impl<'a> Negotiation<'a> {
+    fn new(hub: &'a Hub, pair: &'a DomainPair, goal: Goal, external: bool) -> Self {
+        let means = Means {
+            external,
+            dialback: hub.site.dialback,
+            bidi: true,
+        };
+        Self {
+            hub,
+            pair,
+            initiator: Initiator::new(pair.clone(), goal, means, hub.site.secret.clone()),
+            writer: None,
+        }
+    }
+
+    async fn open(mut self, connected: Connected) -> Result<Opened, Failure> {
+        let peer = connected.peer;
+        let (mut reader, secured, begin) = self.secure(connected).await?;
+        let End::Ready(terms) = self.negotiate(&mut reader, begin).await? else {
+            return Err(Failure::Unexpected("an answer".to_owned()));
+        };
+        reader.trust();
+        let (reader, sink) = reader.into_halves();
+        Ok(Opened {
+            reader,
+            sink,
+            writer: self.writer.ok_or(Failure::Domain)?,
+            terms,
+            secured,
+            distrust: self.initiator.trusted().err().map(str::to_owned),
+            peer,
+        })
+    }
+
+    async fn verify(mut self, connected: Connected) -> Result<Answer, Failure> {
+        let (mut reader, _, begin) = self.secure(connected).await?;
+        let End::Verified(answer) = self.negotiate(&mut reader, begin).await? else {
+            return Err(Failure::Unexpected("stanzas".to_owned()));
+        };
+        // It has answered, so it does not matter whether it hears the end.
+        let _ = reader.source_mut().write_all(CLOSE).await;
+        let _ = reader.source_mut().shutdown().await;
+        Ok(answer)
+    }
+
+    /// TLS, at once or by STARTTLS.
+    async fn secure(
+        &mut self,
+        connected: Connected,
+    ) -> Result<(Reader<TlsStream<TcpStream>>, Secured, Step), Failure> {
+        socket::prepare(&connected.stream)?;
+        let (stream, beginning) = match connected.endpoint.security {
+            Security::Direct => (connected.stream, Beginning::Direct),
+            Security::StartTls => {
+                let mut reader = self.reader(connected.stream);
+                let begin = self.initiator.start();
+                let End::StartTls = self.negotiate(&mut reader, begin).await? else {
+                    return Err(Failure::NoTls);
+                };
+                let plain = reader.into_source().ok_or_else(|| {
+                    Failure::Unexpected("unencrypted data behind <proceed/>".to_owned())
+                })?;
+                (plain, Beginning::Starttls)
+            }
+        };
+        let certificates = self.hub.certificates.current();
+        let config = certificates.identities.client_config(&self.pair.local, beginning);
+        let (tls, secured) = tls::connect(stream, config, &self.pair.remote)
+            .await
+            .map_err(|error| Failure::Tls(error.to_string()))?;
+        let trusted = certificates
+            .trust
+            .judge(&secured.chain, &self.pair.remote, UnixTime::now())
+            .map_err(|distrust| distrust.to_string());
+        let begin = self.initiator.secured(trusted)?;
+        Ok((self.reader(tls), secured, begin))
+    }
+
+    fn reader<S: AsyncRead + Unpin>(&self, stream: S) -> Reader<S> {
+        Reader::small(stream, Decoder::new(NS_SERVER, self.hub.limits))
+    }
+
+    async fn negotiate<S>(&mut self, reader: &mut Reader<S>, begin: Step) -> Result<End, Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut steps = vec![begin];
+        loop {
+            for step in steps {
+                match step {
+                    Step::Open => self.open_stream(reader).await?,
+                    Step::Send(element) => {
+                        let writer = self.writer.as_mut().ok_or(Failure::Domain)?;
+                        let mut bytes = Vec::new();
+                        writer.write(&element, &mut bytes).map_err(|_| Failure::Domain)?;
+                        reader.source_mut().write_all(&bytes).await?;
+                    }
+                    Step::StartTls => return Ok(End::StartTls),
+                    Step::Ready(terms) => return Ok(End::Ready(terms)),
+                    Step::Verified(answer) => return Ok(End::Verified(answer)),
+                }
+            }
+            reader.source_mut().flush().await?;
+            steps = self.initiator.received(reader.next().await?)?;
+        }
+    }
+
+    async fn open_stream<S>(&mut self, reader: &mut Reader<S>) -> Result<(), Failure>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut bytes = Vec::new();
+        let header = header(Some(&self.pair.local), Some(&self.pair.remote), None);
+        self.writer = Some(Writer::open(header, &mut bytes).map_err(|_| Failure::Domain)?);
+        reader.restart(Decoder::new(NS_SERVER, self.hub.limits));
+        reader.source_mut().write_all(&bytes).await?;
+        Ok(())
+    }
+}

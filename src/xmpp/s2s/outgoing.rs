@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! What leaves over one stream: its own elements first, then the stanzas of the links that it carries, and
+//! which of those the peer has acknowledged (XEP-0198 §4).
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use minidom::Element;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use xmpp_parsers::ns;
+
+use crate::xmpp::stream::{CLOSE, StreamError, Writer};
+
+use super::link::{Bytes, Link};
+
+/// About how many bytes are written at once.
+const BATCH: usize = 64 * 1024;
+
+/// Most bytes of the stream's own elements that wait: a peer that asks and does not read gets no more answers.
+const OWN: usize = 64 * 1024;
+
+/// The writing side of one stream.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    state: Mutex<State>,
+    wake: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct State {
+    writer: Writer,
+    own: Vec<u8>,
+    links: Vec<Arc<Link>>,
+    /// Stanzas that are not known to have arrived, in the order written: those without an acknowledgement, or, on a
+    /// stream that has none, those being written.
+    pending: VecDeque<(Arc<Link>, Bytes)>,
+    management: Option<Management>,
+    finished: bool,
+    stanzas: u64,
+    /// The opening tag, while it is not written.
+    opening: Option<Vec<u8>>,
+}
+
+/// How far the peer has acknowledged.
+#[derive(Debug, Default)]
+struct Management {
+    acknowledged: u32,
+    asked: Option<Instant>,
+}
+
+/// The peer acknowledges what it was never sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooHigh;
+
+impl Outgoing {
+    /// A stream whose header was written, or one whose header is `opening`.
+    pub(super) fn new(writer: Writer, opening: Option<Vec<u8>>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                writer,
+                own: Vec::new(),
+                links: Vec::new(),
+                pending: VecDeque::new(),
+                management: None,
+                finished: false,
+                stanzas: 0,
+                opening,
+            }),
+            wake: Arc::new(Notify::new()),
+        }
+    }
+
+    /// What is notified when something waits.
+    pub(super) fn wake(&self) -> &Arc<Notify> {
+        &self.wake
+    }
+
+    /// Goes on with a new stream on the same connection: its opening tag is written next.
+    pub(super) fn restart(&self, writer: Writer, opening: &[u8]) {
+        let mut state = self.lock();
+        state.writer = writer;
+        state.own.extend_from_slice(opening);
+        state.opening = None;
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Carries a link from now on.
+    pub(super) fn carry(&self, link: Arc<Link>) {
+        self.lock().links.push(link);
+        self.wake.notify_one();
+    }
+
+    /// The links carried.
+    pub(super) fn links(&self) -> Vec<Arc<Link>> {
+        self.lock().links.clone()
+    }
+
+    /// Stanzas are acknowledged from now on.
+    pub(super) fn manage(&self) {
+        self.lock().management = Some(Management::default());
+    }
+
+    /// Writes an element that is no stanza. False if too much waits already.
+    pub(super) fn say(&self, element: &Element) -> bool {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if state.own.len() > OWN {
+            return false;
+        }
+        // What cannot be written was not made of the peer's words: nothing is owed.
+        let said = state.writer.write(element, &mut state.own).is_ok();
+        drop(guard);
+        self.wake.notify_one();
+        said
+    }
+
+    /// Keeps the connection alive (RFC 6120 §4.6.1).
+    pub(super) fn breathe(&self) {
+        self.lock().own.push(b' ');
+        self.wake.notify_one();
+    }
+
+    /// Asks for an acknowledgement; false if the stream has none, or one is awaited.
+    pub(super) fn ask(&self) -> bool {
+        let mut state = self.lock();
+        let now = Instant::now();
+        let Some(management) = &mut state.management else {
+            return false;
+        };
+        if management.asked.is_some() {
+            return false;
+        }
+        management.asked = Some(now);
+        let asked = state.request();
+        drop(state);
+        self.wake.notify_one();
+        asked
+    }
+
+    /// Since when an acknowledgement is awaited.
+    pub(super) fn asked(&self) -> Option<Instant> {
+        self.lock().management.as_ref().and_then(|m| m.asked)
+    }
+
+    /// The peer has taken `h` stanzas in all.
+    pub(super) fn acknowledged(&self, h: u32) -> Result<(), TooHigh> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let Some(management) = &mut state.management else {
+            return Err(TooHigh);
+        };
+        let new = usize::try_from(h.wrapping_sub(management.acknowledged)).unwrap_or(usize::MAX);
+        if new > state.pending.len() {
+            return Err(TooHigh);
+        }
+        for (link, bytes) in state.pending.drain(..new) {
+            link.gone(bytes.len());
+        }
+        management.acknowledged = h;
+        management.asked = None;
+        drop(guard);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Ends the stream once what is said and queued is written, with an error if there is one to tell.
+    pub(super) fn finish(&self, error: Option<&StreamError>) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        // An error needs a stream to be said on (RFC 6120 §4.9.1.2).
+        if let Some(mut opening) = state.opening.take() {
+            state.own.append(&mut opening);
+        }
+        if let Some(error) = error {
+            // An error that cannot be written leaves the closing tag to say that it is over.
+            let _ = state.writer.write(&error.to_element(), &mut state.own);
+        }
+        state.finished = true;
+        drop(guard);
+        self.wake.notify_one();
+    }
+
+    /// The stream is over: gives back to each link what is not known to have arrived, and lets go of them.
+    pub(super) fn release(&self) -> Vec<Arc<Link>> {
+        let mut state = self.lock();
+        let links = std::mem::take(&mut state.links);
+        let pending = std::mem::take(&mut state.pending);
+        drop(state);
+        for link in &links {
+            let own = |(of, bytes): &(Arc<Link>, Bytes)| Arc::ptr_eq(of, link).then(|| bytes.clone());
+            link.give_back(pending.iter().filter_map(own).collect());
+        }
+        links
+    }
+
+    /// Stanzas written.
+    pub(super) fn stanzas(&self) -> u64 {
+        self.lock().stanzas
+    }
+
+    /// Whether everything sent is known to have arrived, as far as that can be known.
+    pub(super) fn is_settled(&self) -> bool {
+        self.lock().pending.is_empty()
+    }
+
+    /// Writes what waits, as it comes, until [`Self::finish`] and everything before it is written.
+    pub(super) async fn drain<W: AsyncWrite + Unpin>(&self, sink: &mut W) -> io::Result<()> {
+        loop {
+            let (batch, finished) = self.batch();
+            if !batch.is_empty() {
+                sink.write_all(&batch).await?;
+                sink.flush().await?;
+                self.written();
+            } else if finished {
+                sink.write_all(CLOSE).await?;
+                return sink.shutdown().await;
+            } else {
+                self.wake.notified().await;
+            }
+        }
+    }
+
+    fn batch(&self) -> (Vec<u8>, bool) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let mut batch = std::mem::take(&mut state.own);
+        let before = state.pending.len();
+        for link in &state.links {
+            for bytes in link.take(BATCH.saturating_sub(batch.len())) {
+                batch.extend_from_slice(&bytes);
+                state.pending.push_back((Arc::clone(link), bytes));
+            }
+        }
+        let stanzas = state.pending.len() - before;
+        if stanzas > 0 {
+            state.stanzas += stanzas as u64;
+        }
+        if let Some(management) = &mut state.management
+            && management.asked.is_none()
+            && !state.pending.is_empty()
+        {
+            management.asked = Some(Instant::now());
+            state.request();
+            batch.append(&mut state.own);
+        }
+        (batch, state.finished)
+    }
+
+    /// A batch is with the kernel, which is all there is to know on a stream without acknowledgements.
+    fn written(&self) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if state.management.is_none() {
+            for (link, bytes) in state.pending.drain(..) {
+                link.gone(bytes.len());
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Plain values: whole between any two statements that could panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn request(&mut self) -> bool {
+        let request = Element::bare("r", ns::SM);
+        self.writer.write(&request, &mut self.own).is_ok()
+    }
+}

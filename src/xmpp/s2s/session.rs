@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! One stream behind TLS, until it ends. Reading and writing wait independently, so that a peer that does not read
+//! never keeps us from reading.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use minidom::Element;
+use rxml::xml_ncname;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
+use xmpp_parsers::ns::{self, JABBER_CLIENT};
+
+use crate::xmpp::stream::{Condition, Decoder, Reader, Received, Refused, StreamError, Writer};
+
+use super::dialback::Answer;
+use super::domain::DomainPair;
+use super::failure::Failure;
+use super::header::{NS_SERVER, header};
+use super::hub::{Hub, PING};
+use super::initiator::Authentication;
+use super::link::{Link, is_small_talk};
+use super::outgoing::Outgoing;
+use super::record::StreamRecord;
+use super::responder::{Judge, Responder, Step};
+use super::verify;
+
+/// Verified keys that may wait for their stream.
+const VERDICTS: usize = 16;
+
+/// Our side of a stream.
+pub(super) enum Side {
+    /// We opened it; it is authenticated for this pair.
+    Initiated {
+        /// The pair.
+        pair: DomainPair,
+        /// Stanzas of the pair come over it too.
+        bidi: bool,
+    },
+    /// The other server opened it.
+    Accepted(Box<Responder>),
+}
+
+/// A key that was verified, or not.
+pub(super) struct Verdict {
+    pub(super) pair: DomainPair,
+    pub(super) id: String,
+    pub(super) answer: Answer,
+}
+
+/// A stream being read.
+pub(super) struct Session<'a, R> {
+    hub: &'a Arc<Hub>,
+    record: &'a Arc<StreamRecord>,
+    reader: Reader<R>,
+    side: Side,
+    judge: Judge<'a>,
+    /// By when it must be authenticated; `None` once it is.
+    deadline: Option<Instant>,
+    /// The question whether the peer lives: when it was asked.
+    asked: Option<Instant>,
+    pings: u64,
+    /// Stanzas taken since the peer enabled their acknowledgement (XEP-0198 §4).
+    handled: Option<u32>,
+    /// When reading went on after the core had taken the last stanza: its slowness is no silence.
+    resumed: Instant,
+    /// When a stanza came last.
+    last: Instant,
+    verdicts: (mpsc::Sender<Verdict>, mpsc::Receiver<Verdict>),
+}
+
+impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
+    /// A stream that goes on from what was read of it; not authenticated before `deadline`, it ends.
+    pub(super) fn new(
+        hub: &'a Arc<Hub>,
+        record: &'a Arc<StreamRecord>,
+        reader: Reader<R>,
+        side: Side,
+        judge: Judge<'a>,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            hub,
+            record,
+            reader,
+            side,
+            judge,
+            deadline,
+            asked: None,
+            pings: 0,
+            handled: None,
+            resumed: now,
+            last: now,
+            verdicts: mpsc::channel(VERDICTS),
+        }
+    }
+
+    /// Reads and writes until the stream ends; says why it ended.
+    pub(super) async fn run<W: AsyncWrite + Unpin>(mut self, mut sink: W) -> Failure {
+        let (hub, record) = (self.hub, self.record);
+        let outgoing = &record.outgoing;
+        let mut writing = pin!(outgoing.drain(&mut sink));
+        let failure = {
+            let mut reading = pin!(self.read());
+            tokio::select! {
+                failure = &mut reading => failure,
+                written = &mut writing => return ended(written),
+                () = hub.stopped() => Failure::Stopped,
+                () = record.closing.notified() => Failure::Stopped,
+            }
+        };
+        let parting = async {
+            outgoing.finish(failure.fault_of_peer());
+            if matches!(failure, Failure::Stopped | Failure::Idle) {
+                // Both go on until the peer has closed its side too.
+                let (_, _) = tokio::join!(self.read(), &mut writing);
+            } else if failure.leaves_peer_listening() {
+                // Nothing more is to be told when this fails.
+                let _ = (&mut writing).await;
+            }
+        };
+        // Out of time, the connection is dropped with the rest unsaid.
+        let _ = timeout(hub.timing.parting, parting).await;
+        failure
+    }
+
+    async fn read(&mut self) -> Failure {
+        loop {
+            let deadline = self.next_deadline();
+            let said = tokio::select! {
+                said = timeout_at(deadline, self.reader.next()) => said,
+                Some(verdict) = self.verdicts.1.recv() => {
+                    if let Err(failure) = self.verified(verdict).await {
+                        return failure;
+                    }
+                    continue;
+                }
+            };
+            let outcome = match said {
+                Err(_) => self.quiet(),
+                Ok(Err(error)) => Err(error.into()),
+                Ok(Ok(received)) => self.heard(received).await,
+            };
+            if let Err(failure) = outcome {
+                return failure;
+            }
+        }
+    }
+
+    async fn heard(&mut self, received: Received) -> Result<(), Failure> {
+        match &mut self.side {
+            Side::Accepted(responder) => {
+                let steps = responder.received(received, self.judge).map_err(Failure::Illegal)?;
+                self.perform(steps).await
+            }
+            Side::Initiated { pair, bidi } => {
+                let (pair, bidi) = (pair.clone(), *bidi);
+                self.answered(received, pair, bidi).await
+            }
+        }
+    }
+
+    // --- a stream that the other server opened
+
+    async fn verified(&mut self, verdict: Verdict) -> Result<(), Failure> {
+        let Side::Accepted(responder) = &mut self.side else {
+            return Ok(());
+        };
+        let steps = responder.verified(verdict.pair, &verdict.id, verdict.answer);
+        self.perform(steps).await
+    }
+
+    async fn perform(&mut self, steps: Vec<Step>) -> Result<(), Failure> {
+        for step in steps {
+            match step {
+                Step::Open { from, to, id } => {
+                    let header = header(from.as_deref(), to.as_deref(), Some(&id));
+                    let mut opening = Vec::new();
+                    let writer = Writer::open(header, &mut opening).map_err(|_| Failure::Domain)?;
+                    self.record.outgoing.restart(writer, &opening);
+                }
+                Step::Send(element) => self.say(&element)?,
+                Step::StartTls => return Err(Failure::Unexpected("<starttls>".to_owned())),
+                Step::Restart => self.restart(),
+                Step::Verify { pair, id, key } => self.verify(pair, id, key),
+                Step::Proven { pair, authentication, bidi } => {
+                    self.proven(pair, authentication, bidi).await;
+                }
+                Step::Stanza { pair, stanza } => self.take(&pair, stanza).await?,
+                Step::Refused { pair, refused } => self.refused(&pair, &refused),
+                Step::Management(element) => self.manage(&element)?,
+                Step::Close => return Err(Failure::Closed),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next stream on this connection begins.
+    fn restart(&mut self) {
+        let mut decoder = Decoder::new(NS_SERVER, self.hub.limits);
+        decoder.trust();
+        self.reader.restart(decoder);
+    }
+
+    fn verify(&self, pair: DomainPair, id: String, key: String) {
+        let (hub, verdicts) = (Arc::clone(self.hub), self.verdicts.0.clone());
+        self.hub.spawn(async move {
+            let answer = verify::ask(&hub, &pair, &id, &key).await;
+            // The stream may have ended meanwhile.
+            let _ = verdicts.send(Verdict { pair, id, answer }).await;
+        });
+    }
+
+    async fn proven(&mut self, pair: DomainPair, authentication: Authentication, bidi: bool) {
+        self.reader.trust();
+        self.deadline = None;
+        tracing::debug!(link = %pair.link(), by = authentication.as_str(), "stream authenticated");
+        {
+            let mut agreed = self.record.agreed();
+            agreed.pairs.push((pair.clone(), authentication));
+            agreed.bidi |= bidi;
+        }
+        if !bidi {
+            self.hub.seen(&pair).await;
+        } else if let Some(link) = self.hub.link(&pair) {
+            self.carry(link).await;
+        }
+    }
+
+    async fn carry(&self, link: Arc<Link>) {
+        if link.adopt(self.record.outgoing.wake()) {
+            let name = link.pair.link();
+            self.record.outgoing.carry(link);
+            self.hub.tell_up(name).await;
+        }
+    }
+
+    // --- a stream that we opened
+
+    async fn answered(&mut self, received: Received, pair: DomainPair, bidi: bool) -> Result<(), Failure> {
+        match received {
+            Received::Content(stanza) if bidi => {
+                let said = DomainPair::of(&stanza).map_err(Failure::Illegal)?;
+                if said != pair {
+                    let text = "from and to are not of the domains of this stream";
+                    let error = StreamError::new(Condition::InvalidFrom, text);
+                    return Err(Failure::Illegal(error));
+                }
+                self.take(&pair, stanza).await
+            }
+            Received::Refused(refused) if bidi => {
+                self.refused(&pair, &refused);
+                Ok(())
+            }
+            Received::Content(_) | Received::Refused(_) => {
+                let text = "stanzas go one way on this stream";
+                let error = StreamError::new(Condition::NotAuthorized, text);
+                Err(Failure::Illegal(error))
+            }
+            Received::Other(element) if element.has_ns(ns::SM) => self.manage(&element),
+            // Dialback among it: what answers no question of ours proves nothing (XEP-0220 §3).
+            Received::Other(_) => Ok(()),
+            Received::Header(_) => Err(Failure::Unexpected("a stream header".to_owned())),
+            Received::Error(error) => Err(Failure::Error(error)),
+            Received::Closed => Err(Failure::Closed),
+        }
+    }
+
+    // --- either
+
+    fn say(&self, element: &Element) -> Result<(), Failure> {
+        // A peer that asks and does not read what it is told.
+        self.outgoing().say(element).then_some(()).ok_or(Failure::Silent)
+    }
+
+    fn outgoing(&self) -> &'a Outgoing {
+        &self.record.outgoing
+    }
+
+    async fn take(&mut self, pair: &DomainPair, stanza: Element) -> Result<(), Failure> {
+        self.record.count();
+        if !is_small_talk(&stanza) {
+            self.last = Instant::now();
+        }
+        if !self.hub.deliver(pair, stanza).await {
+            return Err(Failure::Stopped);
+        }
+        self.handled = self.handled.map(|handled| handled.wrapping_add(1));
+        self.resumed = Instant::now();
+        Ok(())
+    }
+
+    fn refused(&mut self, pair: &DomainPair, refused: &Refused) {
+        self.record.count();
+        self.last = Instant::now();
+        self.handled = self.handled.map(|handled| handled.wrapping_add(1));
+        tracing::debug!(link = %pair.link(), why = %refused.excess, "stanza skipped");
+        self.hub.reached(refused.excess.into());
+        self.hub.refuse(pair, refused.reply.as_ref());
+    }
+
+    /// XEP-0198 §3, §4. Resumption is not offered: a link has a new stream instead, and sends again.
+    fn manage(&mut self, element: &Element) -> Result<(), Failure> {
+        match element.name() {
+            "enable" if self.handled.is_none() && self.is_accepted() => {
+                self.handled = Some(0);
+                self.record.agreed().management = true;
+                if self.record.agreed().bidi {
+                    self.outgoing().manage();
+                }
+                self.say(&Element::bare("enabled", ns::SM))
+            }
+            "enable" | "resume" => {
+                let failed = Element::builder("failed", ns::SM)
+                    .append(Element::bare("unexpected-request", ns::XMPP_STANZAS))
+                    .build();
+                self.say(&failed)
+            }
+            "r" => {
+                let Some(handled) = self.handled else {
+                    return Ok(());
+                };
+                let answer = Element::builder("a", ns::SM)
+                    .attr(xml_ncname!("h").into(), handled.to_string())
+                    .build();
+                self.say(&answer)
+            }
+            "a" => {
+                let h = element.attr("h").and_then(|h| h.parse().ok());
+                let acknowledged = h.map(|h| self.outgoing().acknowledged(h));
+                match acknowledged {
+                    Some(Ok(())) => Ok(()),
+                    Some(Err(_)) | None => {
+                        let text = "this acknowledges what was not sent";
+                        let error = StreamError::new(Condition::UndefinedCondition, text);
+                        Err(Failure::Illegal(error))
+                    }
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The peer's acknowledgement of stanzas was agreed on before the session began.
+    pub(super) fn managed(&mut self) {
+        self.handled = Some(0);
+        self.outgoing().manage();
+    }
+
+    fn is_accepted(&self) -> bool {
+        matches!(self.side, Side::Accepted(_))
+    }
+
+    // --- silence
+
+    /// Until when something must be heard or be said.
+    fn next_deadline(&mut self) -> Instant {
+        if let Some(deadline) = self.deadline {
+            return deadline;
+        }
+        let timing = &self.hub.timing;
+        let heard = self.last_heard();
+        if self.asked.is_some_and(|asked| heard > asked) {
+            self.asked = None;
+        }
+        let alive = match self.asked {
+            Some(asked) => asked.max(self.resumed) + timing.answer,
+            None => heard.max(self.resumed) + timing.silence,
+        };
+        match self.idle_from() {
+            Some(idle) => alive.min(idle),
+            None => alive,
+        }
+    }
+
+    fn last_heard(&self) -> Instant {
+        let answered = match &self.side {
+            Side::Initiated { .. } => self
+                .outgoing()
+                .links()
+                .iter()
+                .filter_map(|link| link.tally().answered)
+                .max(),
+            Side::Accepted(_) => None,
+        };
+        answered.map_or(self.reader.heard(), |answered| answered.max(self.reader.heard()))
+    }
+
+    /// From when on the stream counts as unused; a stream that the other server uses is its own to close, at first.
+    fn idle_from(&self) -> Option<Instant> {
+        let idle = self.hub.idle()?;
+        let patience = if self.is_accepted() { 2 * idle } else { idle };
+        let sent = self.outgoing().links().iter().filter_map(|link| link.tally().used).max();
+        Some(sent.map_or(self.last, |sent| sent.max(self.last)) + patience)
+    }
+
+    /// Nothing was heard in time.
+    fn quiet(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            return Err(Failure::Slow);
+        }
+        if self.next_deadline() > now {
+            return Ok(());
+        }
+        if self.idle_from().is_some_and(|idle| now >= idle) && self.outgoing().is_settled() {
+            return Err(Failure::Idle);
+        }
+        if self.asked.is_some() {
+            return Err(Failure::Silent);
+        }
+        self.ask_for_life(now);
+        Ok(())
+    }
+
+    fn ask_for_life(&mut self, now: Instant) {
+        match &self.side {
+            Side::Initiated { pair, .. } => {
+                self.asked = Some(now);
+                if !self.outgoing().ask() && self.outgoing().asked().is_none() {
+                    self.pings += 1;
+                    let ping = ping(pair, self.record.number, self.pings);
+                    // When the queue is full the peer has not read for long: no answer will come, as is right.
+                    let _ = self.hub.send(pair, &ping);
+                }
+            }
+            // Who opened the stream asks; the kernel tells when nobody takes our bytes any more.
+            Side::Accepted(_) => {
+                self.outgoing().breathe();
+                self.resumed = now;
+            }
+        }
+    }
+}
+
+fn ended(written: std::io::Result<()>) -> Failure {
+    match written {
+        Ok(()) => Failure::Stopped,
+        Err(error) => Failure::Io(error),
+    }
+}
+
+fn ping(pair: &DomainPair, stream: u64, number: u64) -> Element {
+    Element::builder("iq", JABBER_CLIENT)
+        .attr(xml_ncname!("type").into(), "get")
+        .attr(xml_ncname!("from").into(), pair.local.as_str())
+        .attr(xml_ncname!("to").into(), pair.remote.as_str())
+        .attr(xml_ncname!("id").into(), format!("{PING}{stream}-{number}"))
+        .append(Element::bare("ping", ns::PING))
+        .build()
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Two gateways that federate with each other over loopback, with real DNS, real TLS and certificates of their own.
+
+mod node;
+
+use node::{Certificate, Net, Node, message};
+
+use crate::config::Dialback;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stanzas_go_both_ways_by_external() {
+    let net = Net::new().await;
+    let mut a = Node::join(&net, "a.example", |_| {}).await;
+    let mut b = Node::join(&net, "b.example", |_| {}).await;
+    a.send("b.example", message("u@a.example", "v@b.example", "1"));
+    b.expect_message("1").await;
+    b.send("a.example", message("v@b.example", "u@a.example", "2"));
+    a.expect_message("2").await;
+    let views = a.views();
+    assert!(views.iter().all(|v| v.authentication == "external" && v.tls == "TLSv1.3"), "{views:?}");
+    assert!(views.iter().any(|v| v.direction == "both"), "{views:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stanzas_go_both_ways_by_dialback() {
+    let net = Net::new().await;
+    let mut a = Node::join(&net, "a.example", |n| n.certificate = Certificate::Stranger).await;
+    let mut b = Node::join(&net, "b.example", |n| n.certificate = Certificate::Stranger).await;
+    a.send("b.example", message("u@a.example", "v@b.example", "1"));
+    b.expect_message("1").await;
+    b.send("a.example", message("v@b.example", "u@a.example", "2"));
+    a.expect_message("2").await;
+    let views = a.views();
+    assert!(views.iter().all(|v| v.authentication == "dialback"), "{views:?}");
+    assert!(views.iter().any(|v| v.direction == "out" && v.distrust.contains("issued by")), "{views:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_dialback_a_bad_certificate_is_refused_and_the_sender_is_told() {
+    let net = Net::new().await;
+    let mut a = Node::join(&net, "a.example", |n| n.config.dialback = Dialback::Off).await;
+    let _b = Node::join(&net, "b.example", |n| n.certificate = Certificate::Stranger).await;
+    a.send("b.example", message("u@a.example", "v@b.example", "1"));
+    a.expect_error("1", "remote-server-timeout").await;
+    let reason = a.expect_down().await;
+    assert!(reason.contains("dialback is off"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_dialback_a_bad_client_certificate_gets_nowhere() {
+    let net = Net::new().await;
+    let mut a = Node::join(&net, "a.example", |n| n.certificate = Certificate::Stranger).await;
+    let mut b = Node::join(&net, "b.example", |n| n.config.dialback = Dialback::Off).await;
+    a.send("b.example", message("u@a.example", "v@b.example", "1"));
+    a.expect_error("1", "remote-server-timeout").await;
+    b.expect_nothing();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_that_is_not_there_is_not_found() {
+    let net = Net::new().await;
+    let mut a = Node::join(&net, "a.example", |_| {}).await;
+    a.send("nobody.example", message("u@a.example", "v@nobody.example", "1"));
+    a.expect_error("1", "remote-server-not-found").await;
+    let reason = a.expect_down().await;
+    assert!(reason.contains("DNS"), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_while_the_other_is_away_arrives_when_it_is_back() {
+    let net = Net::new().await;
+    let mut a = Node::join(&net, "a.example", |_| {}).await;
+    let b = Node::join(&net, "b.example", |_| {}).await;
+    a.send("b.example", message("u@a.example", "v@b.example", "1"));
+    let mut b = b.expecting("1").await;
+    let port = b.port();
+    b.leave().await;
+    a.settle(|views| views.iter().all(|v| v.state != "up")).await;
+    a.send("b.example", message("u@a.example", "v@b.example", "2"));
+    let mut b = Node::join(&net, "b.example", |n| n.port = port).await;
+    b.expect_message("2").await;
+    a.expect_no_error();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unused_stream_is_closed_and_made_again() {
+    let net = Net::new().await;
+    let mut a = Node::join(&net, "a.example", |n| n.config.link_idle = 1).await;
+    let mut b = Node::join(&net, "b.example", |_| {}).await;
+    a.send("b.example", message("u@a.example", "v@b.example", "1"));
+    b.expect_message("1").await;
+    a.settle(|views| views.is_empty()).await;
+    a.send("b.example", message("u@a.example", "v@b.example", "2"));
+    b.expect_message("2").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn direct_tls_is_used_where_it_is_published_and_left_where_nothing_listens() {
+    let net = Net::new().await;
+    let mut a = Node::join(&net, "a.example", |_| {}).await;
+    let mut b = Node::join(&net, "b.example", |n| n.direct = true).await;
+    a.send("b.example", message("u@a.example", "v@b.example", "1"));
+    b.expect_message("1").await;
+    let mut c = Node::join(&net, "c.example", |n| n.dead_direct = true).await;
+    a.send("c.example", message("u@a.example", "v@c.example", "2"));
+    c.expect_message("2").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_that_the_operator_did_not_allow_is_refused() {
+    let net = Net::new().await;
+    let mut a = Node::join(&net, "a.example", |_| {}).await;
+    let mut b = Node::join(&net, "b.example", |n| n.allowed = vec!["c.example"]).await;
+    a.send("b.example", message("u@a.example", "v@b.example", "1"));
+    a.expect_error("1", "remote-server-timeout").await;
+    let reason = a.expect_down().await;
+    assert!(reason.contains("policy-violation"), "{reason}");
+    b.expect_nothing();
+}

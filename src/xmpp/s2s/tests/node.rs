@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! One gateway of a test, and the net that it is in: a name server and a certificate authority.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::address::DomainPattern;
+use crate::config::Config;
+use crate::stanza::Stanza;
+use crate::xmpp::dns::tests::name_server::NameServer;
+use crate::xmpp::s2s::{Federation, StreamView};
+use crate::xmpp::tls::KeyFiles;
+use crate::xmpp::tls::authority::{Authority, Folder, Leaf, San};
+use crate::xmpp::{LinkEvent, Timing};
+
+/// Whatever is awaited has come by then.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Where the gateways of a test are.
+pub(super) struct Net {
+    dns: NameServer,
+    authority: Authority,
+    stranger: Authority,
+    folder: Folder,
+    ca_list: std::path::PathBuf,
+}
+
+/// Whose certificate a gateway has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Certificate {
+    /// One that the others trust.
+    Good,
+    /// One of an authority that nobody knows.
+    Stranger,
+    /// For another domain.
+    WrongName,
+    /// Of last year.
+    Expired,
+    /// For servers only, as public authorities issue them.
+    ServerOnly,
+}
+
+/// How a gateway is to be.
+pub(super) struct Plan {
+    pub(super) config: Config,
+    pub(super) certificate: Certificate,
+    pub(super) allowed: Vec<&'static str>,
+    pub(super) port: u16,
+    /// Listens and is published with direct TLS only.
+    pub(super) direct: bool,
+    /// Is published with direct TLS first, where nothing listens.
+    pub(super) dead_direct: bool,
+}
+
+/// One gateway.
+pub(super) struct Node {
+    domain: &'static str,
+    federation: Federation,
+    events: mpsc::Receiver<LinkEvent>,
+    seen: VecDeque<LinkEvent>,
+    address: SocketAddr,
+}
+
+impl Net {
+    pub(super) async fn new() -> Self {
+        let authority = Authority::root("good");
+        let folder = Folder::new();
+        Self {
+            dns: NameServer::start().await,
+            ca_list: folder.write("ca.pem", &authority.pem()),
+            authority,
+            stranger: Authority::root("stranger"),
+            folder,
+        }
+    }
+
+    fn certificate(&self, domain: &str, kind: Certificate) -> KeyFiles {
+        let name = match kind {
+            Certificate::WrongName => "other.example",
+            Certificate::Good | Certificate::Stranger | Certificate::Expired | Certificate::ServerOnly => domain,
+        };
+        let purposes = [rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        let names = [San::Dns(name)];
+        let leaf = Leaf {
+            from: (2020, 1, 1),
+            until: if kind == Certificate::Expired { (2021, 1, 1) } else { (2096, 1, 1) },
+            purposes: if kind == Certificate::ServerOnly { &purposes } else { &[] },
+            ..Leaf::named(&names)
+        };
+        let authority = if kind == Certificate::Stranger { &self.stranger } else { &self.authority };
+        authority.issue(leaf).store(&self.folder, domain)
+    }
+
+    async fn publish(&self, domain: &str, address: SocketAddr, plan: &Plan) {
+        let host = format!("server.{domain}.");
+        self.dns.host(&host, &address.ip().to_string()).await;
+        if plan.direct {
+            self.dns.srv(&format!("_xmpps-server._tcp.{domain}."), 0, address.port(), &host).await;
+            return;
+        }
+        if plan.dead_direct {
+            let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+            self.dns.srv(&format!("_xmpps-server._tcp.{domain}."), 0, dead.port(), &host).await;
+        }
+        self.dns.srv(&format!("_xmpp-server._tcp.{domain}."), 1, address.port(), &host).await;
+    }
+}
+
+impl Node {
+    pub(super) async fn join(net: &Net, domain: &'static str, change: impl FnOnce(&mut Plan)) -> Self {
+        let mut plan = Plan {
+            config: Config::default(),
+            certificate: Certificate::Good,
+            allowed: vec!["*"],
+            port: 0,
+            direct: false,
+            dead_direct: false,
+        };
+        change(&mut plan);
+        let again = plan.port != 0;
+        let address = match plan.port {
+            0 => TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap(),
+            port => SocketAddr::from(([127, 0, 0, 1], port)),
+        };
+        if !again {
+            net.publish(domain, address, &plan).await;
+        }
+        let files = net.certificate(domain, plan.certificate);
+        let mut config = plan.config;
+        config.sip_domains = vec![domain.to_owned()];
+        config.xmpp_allow = plan.allowed.iter().map(|p| DomainPattern::parse(p).unwrap()).collect();
+        if plan.direct {
+            config.listen_tls = vec![address];
+        } else {
+            config.listen = vec![address];
+        }
+        config.certificates = vec![files.certificate];
+        config.private_keys = vec![files.private_key];
+        config.ca_list = Some(net.ca_list.clone());
+        config.resolvers = vec![net.dns.address];
+        let timing = Timing {
+            retry_floor: Duration::from_millis(20),
+            ..Timing::default()
+        };
+        let (sender, events) = mpsc::channel(64);
+        Self {
+            domain,
+            federation: Federation::join(Arc::new(config), timing, sender).unwrap(),
+            events,
+            seen: VecDeque::new(),
+            address,
+        }
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    pub(super) async fn leave(self) {
+        self.federation.close(LIMIT).await;
+    }
+
+    pub(super) fn send(&self, remote: &str, stanza: Stanza) {
+        self.federation.send(self.domain, remote, stanza).unwrap();
+    }
+
+    pub(super) fn views(&self) -> Vec<StreamView> {
+        self.federation.view()
+    }
+
+    /// Waits until the links are as they should be.
+    pub(super) async fn settle(&mut self, good: impl Fn(&[StreamView]) -> bool) {
+        let settled = timeout(LIMIT, async {
+            while !good(&self.federation.view()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        assert!(settled.await.is_ok(), "{:?}", self.federation.view());
+    }
+
+    async fn find<T>(&mut self, what: &str, wanted: impl Fn(&LinkEvent) -> Option<T>) -> T {
+        if let Some((at, found)) = self.seen.iter().enumerate().find_map(|(at, e)| Some((at, wanted(e)?))) {
+            self.seen.remove(at);
+            return found;
+        }
+        let found = timeout(LIMIT, async {
+            loop {
+                let event = self.events.recv().await.unwrap();
+                if let Some(found) = wanted(&event) {
+                    return found;
+                }
+                self.seen.push_back(event);
+            }
+        });
+        match found.await {
+            Ok(found) => found,
+            Err(_) => panic!("{} has no {what}: {:?} {:?}", self.domain, self.seen, self.federation.view()),
+        }
+    }
+
+    pub(super) async fn expect_message(&mut self, id: &str) {
+        let wanted = |event: &LinkEvent| {
+            let LinkEvent::Stanza(inbound) = event else { return None };
+            let Stanza::Message(message) = &inbound.stanza else { return None };
+            (message.id.as_ref()?.0 == id && !message.bodies.is_empty()).then_some(())
+        };
+        self.find(&format!("message {id}"), wanted).await;
+    }
+
+    pub(super) async fn expecting(mut self, id: &str) -> Self {
+        self.expect_message(id).await;
+        self
+    }
+
+    pub(super) async fn expect_error(&mut self, id: &str, condition: &str) {
+        let wanted = |event: &LinkEvent| {
+            let LinkEvent::Stanza(inbound) = event else { return None };
+            let Stanza::Message(message) = &inbound.stanza else { return None };
+            let error = message.payloads.first()?.children().next()?.name().to_owned();
+            (message.id.as_ref()?.0 == id).then_some(error)
+        };
+        assert_eq!(self.find(&format!("error for {id}"), wanted).await, condition);
+    }
+
+    pub(super) async fn expect_down(&mut self) -> String {
+        let wanted = |event: &LinkEvent| match event {
+            LinkEvent::Down { reason, .. } => Some(reason.clone()),
+            LinkEvent::Up { .. } | LinkEvent::Stanza(_) => None,
+        };
+        self.find("link that is down", wanted).await
+    }
+
+    /// No stanza has come.
+    pub(super) fn expect_nothing(&mut self) {
+        while let Ok(event) = self.events.try_recv() {
+            self.seen.push_back(event);
+        }
+        assert!(!self.seen.iter().any(|e| matches!(e, LinkEvent::Stanza(_))), "{:?}", self.seen);
+    }
+
+    /// No error has come.
+    pub(super) fn expect_no_error(&mut self) {
+        self.expect_nothing();
+    }
+}
+
+/// A message with a body.
+pub(super) fn message(from: &str, to: &str, id: &str) -> Stanza {
+    let text = format!("<message xmlns='jabber:client' from='{from}' to='{to}' id='{id}'><body>hi</body></message>");
+    Stanza::from_element(text.parse().unwrap()).unwrap()
+}
