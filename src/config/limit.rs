@@ -8,14 +8,28 @@ use crate::body::pidf::Excess;
 /// A limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Limit {
+    /// `max_address_attempts`
+    AddressAttempts,
+    /// `max_address_connections`
+    AddressConnections,
     /// `max_body`
     Body,
+    /// `max_connections`
+    Connections,
+    /// `max_dialbacks`
+    Dialbacks,
     /// `max_dialogs`
     Dialogs,
     /// `max_domain_dialogs`
     DomainDialogs,
+    /// `max_domain_stanzas`
+    DomainStanzas,
     /// `max_domain_subscribes`
     DomainSubscribes,
+    /// `max_link_queue`
+    LinkQueue,
+    /// `max_links`
+    Links,
     /// `max_pidf`
     Pidf,
     /// `max_pidf_notes`
@@ -40,11 +54,18 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of their parameters.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 21] = [
+        Self::AddressAttempts,
+        Self::AddressConnections,
         Self::Body,
+        Self::Connections,
+        Self::Dialbacks,
         Self::Dialogs,
         Self::DomainDialogs,
+        Self::DomainStanzas,
         Self::DomainSubscribes,
+        Self::LinkQueue,
+        Self::Links,
         Self::Pidf,
         Self::PidfNotes,
         Self::PidfTuples,
@@ -60,10 +81,17 @@ impl Limit {
     /// The parameter that sets it.
     pub fn parameter(self) -> &'static str {
         match self {
+            Self::AddressAttempts => "max_address_attempts",
+            Self::AddressConnections => "max_address_connections",
             Self::Body => "max_body",
+            Self::Connections => "max_connections",
+            Self::Dialbacks => "max_dialbacks",
             Self::Dialogs => "max_dialogs",
             Self::DomainDialogs => "max_domain_dialogs",
+            Self::DomainStanzas => "max_domain_stanzas",
             Self::DomainSubscribes => "max_domain_subscribes",
+            Self::LinkQueue => "max_link_queue",
+            Self::Links => "max_links",
             Self::Pidf => "max_pidf",
             Self::PidfNotes => "max_pidf_notes",
             Self::PidfTuples => "max_pidf_tuples",

@@ -6,22 +6,25 @@
 
 mod component;
 mod contact;
+mod federation;
 mod limit;
 mod parameter;
 
 pub use component::Component;
 pub use contact::Contact;
+pub use federation::Dialback;
 pub use limit::{Limit, Reached};
 pub use parameter::{ConfigError, PARAMETERS, Parameter};
 
 use std::fmt::Display;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::address::{DomainMap, DomainPattern, Scheme, SipUri, domain_name};
 use crate::body::{Shape, pidf};
+use crate::stanza::LinkName;
 
 /// The configuration of the gateway.
 #[derive(Debug, Clone)]
@@ -36,6 +39,20 @@ pub struct Config {
     pub xmpp_deny: Vec<DomainPattern>,
     /// `component`, repeatable: `domain=…;host=…;port=…;secret=…`.
     pub components: Vec<Component>,
+    /// `listen`, repeatable: where other servers connect and then start TLS (RFC 6120 §5).
+    pub listen: Vec<SocketAddr>,
+    /// `listen_tls`, repeatable: where other servers connect with TLS at once (XEP-0368).
+    pub listen_tls: Vec<SocketAddr>,
+    /// `certificate`, repeatable: PEM files, each a certificate and its chain.
+    pub certificates: Vec<PathBuf>,
+    /// `private_key`, repeatable: PEM files; the n-th key belongs to the n-th certificate.
+    pub private_keys: Vec<PathBuf>,
+    /// `ca_list`: PEM file of trusted CAs; without it the system's.
+    pub ca_list: Option<PathBuf>,
+    /// `dialback`: whether a server that cannot prove itself by its certificate may do so by dialback.
+    pub dialback: Dialback,
+    /// `resolver`, repeatable: DNS servers; none: the system's.
+    pub resolvers: Vec<SocketAddr>,
     /// `contact`, repeatable: what the gateway's Contacts say; must lead back to this Kamailio.
     pub contacts: Vec<Contact>,
     /// `event_callback`: the function for events in a script that is not in Kamailio's own language.
@@ -69,10 +86,27 @@ pub struct Config {
     pub max_domain_subscribes: u32,
     /// `max_stanza`: largest stanza accepted, bytes.
     pub max_stanza: usize,
-    /// `max_handshake`: most bytes of a server before it accepts the component.
+    /// `max_handshake`: most bytes of a peer before it accepts the component, or is authenticated.
     pub max_handshake: usize,
-    /// `handshake_timeout`: longest time until a server accepts the component, seconds.
+    /// `handshake_timeout`: longest time until a peer accepts the component, or is authenticated, seconds.
     pub handshake_timeout: u32,
+    /// `max_links`: links between servers, at most.
+    pub max_links: u32,
+    /// `max_connections`: accepted connections, at most.
+    pub max_connections: u32,
+    /// `max_address_connections`: accepted connections of one address; 0 is no limit.
+    pub max_address_connections: u32,
+    /// `max_address_attempts`: new connections from one address per minute; 0 is no limit.
+    pub max_address_attempts: u32,
+    /// `max_dialbacks`: dialback verifications under way for one domain.
+    pub max_dialbacks: u32,
+    /// `max_link_queue`: bytes that wait in one link between servers.
+    pub max_link_queue: usize,
+    /// `link_idle`: a stream between servers on which no stanza went for so long is closed, seconds; 0 is
+    /// never.
+    pub link_idle: u32,
+    /// `max_domain_stanzas`: stanzas of one XMPP domain per second, between servers; 0 is no limit.
+    pub max_domain_stanzas: u32,
     /// `max_body`: largest body of a SIP request accepted, bytes.
     pub max_body: usize,
     /// `max_pidf`, `max_pidf_tuples`, `max_pidf_notes`: the largest presence document accepted.
@@ -91,6 +125,13 @@ impl Default for Config {
             xmpp_allow: Vec::new(),
             xmpp_deny: Vec::new(),
             components: Vec::new(),
+            listen: Vec::new(),
+            listen_tls: Vec::new(),
+            certificates: Vec::new(),
+            private_keys: Vec::new(),
+            ca_list: None,
+            dialback: Dialback::default(),
+            resolvers: Vec::new(),
             contacts: Vec::new(),
             event_callback: None,
             outbound_proxy: None,
@@ -107,8 +148,16 @@ impl Default for Config {
             max_user_subscribes: 30,
             max_domain_subscribes: 100,
             max_stanza: 512 * 1024,
-            max_handshake: 4096,
+            max_handshake: 10_000,
             handshake_timeout: 30,
+            max_links: 4096,
+            max_connections: 4096,
+            max_address_connections: 16,
+            max_address_attempts: 60,
+            max_dialbacks: 64,
+            max_link_queue: 1024 * 1024,
+            link_idle: 600,
+            max_domain_stanzas: 200,
             max_body: 64 * 1024,
             pidf: pidf::Limits::default(),
             xml: Shape::default(),
@@ -136,6 +185,13 @@ impl Config {
             "xmpp_allow" => self.xmpp_allow.push(pattern(value)?),
             "xmpp_deny" => self.xmpp_deny.push(pattern(value)?),
             "component" => self.components.push(Component::parse(value)?),
+            "listen" => self.listen.push(federation::socket(value)?),
+            "listen_tls" => self.listen_tls.push(federation::socket(value)?),
+            "certificate" => self.certificates.push(file(value)?),
+            "private_key" => self.private_keys.push(file(value)?),
+            "ca_list" => self.ca_list = Some(file(value)?),
+            "dialback" => self.dialback = Dialback::parse(value)?,
+            "resolver" => self.resolvers.push(federation::resolver(value)?),
             "contact" => self.contacts.push(Contact::parse(value)?),
             "event_callback" => self.event_callback = Some(function(value)?),
             "outbound_proxy" => self.outbound_proxy = Some(sip_uri(value)?),
@@ -161,6 +217,14 @@ impl Config {
             "max_xml_name" => self.xml.name = number(value, 64..=4096)?,
             "max_handshake" => self.max_handshake = number(value, 1024..=65_536)?,
             "handshake_timeout" => self.handshake_timeout = number(value, 1..=300)?,
+            "max_links" => self.max_links = number(value, 1..=100_000)?,
+            "max_connections" => self.max_connections = number(value, 1..=100_000)?,
+            "max_address_connections" => self.max_address_connections = number(value, 0..=100_000)?,
+            "max_address_attempts" => self.max_address_attempts = number(value, 0..=100_000)?,
+            "max_dialbacks" => self.max_dialbacks = number(value, 1..=10_000)?,
+            "max_link_queue" => self.max_link_queue = number(value, 65_536..=1_073_741_824)?,
+            "link_idle" => self.link_idle = number(value, 0..=86_400)?,
+            "max_domain_stanzas" => self.max_domain_stanzas = number(value, 0..=100_000)?,
             // RFC 6120 §13.12 wants at least 10000 bytes.
             "max_stanza" => self.max_stanza = number(value, 10_000..=16_777_216)?,
             "probe_timeout" => self.probe_timeout = number(value, 1..=30)?,
@@ -170,8 +234,8 @@ impl Config {
     }
 
     /// Checks what concerns several parameters: at least one `sip_domain`, no domain that is both SIP and
-    /// XMPP without an alias, component domains that are names of SIP domains on XMPP, `expires_min` not
-    /// above `expires_max`.
+    /// XMPP without an alias, component domains that are names of SIP domains on XMPP, a key for each
+    /// certificate and a certificate for servers that connect, `expires_min` not above `expires_max`.
     pub fn finish(&self) -> Result<(), ConfigError> {
         if self.sip_domains.is_empty() {
             return Err(ConfigError::new(
@@ -180,6 +244,7 @@ impl Config {
         }
         self.check_names()?;
         self.check_components()?;
+        self.check_federation()?;
         if self.expires_min > self.expires_max {
             return Err(ConfigError(format!(
                 "expires_min ({}) is above expires_max ({})",
@@ -249,12 +314,67 @@ impl Config {
         Ok(())
     }
 
-    /// Whether a name on XMPP is that of one of our SIP domains.
-    fn names_sip_domain(&self, name: &str) -> bool {
+    fn check_federation(&self) -> Result<(), ConfigError> {
+        let (certificates, keys) = (self.certificates.len(), self.private_keys.len());
+        if certificates != keys {
+            return Err(ConfigError(format!(
+                "certificate is set {certificates} times and private_key {keys} times: each certificate \
+                 needs its key, in the same order",
+            )));
+        }
+        if self.uses_s2s() && certificates == 0 {
+            return Err(ConfigError::new(
+                "listen and listen_tls need a certificate and its private_key: other servers take no \
+                 stanza without TLS",
+            ));
+        }
+        let sockets: Vec<_> = self.listen.iter().chain(&self.listen_tls).collect();
+        for (at, socket) in sockets.iter().enumerate() {
+            if sockets[..at].contains(socket) {
+                return Err(ConfigError(format!(
+                    "\"{socket}\" is set twice in listen and listen_tls",
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there are links between servers.
+    pub fn uses_s2s(&self) -> bool {
+        !self.listen.is_empty() || !self.listen_tls.is_empty()
+    }
+
+    /// The names of the SIP domains on XMPP.
+    pub fn local_domains(&self) -> impl Iterator<Item = &str> {
         let on_xmpp = |domain| self.gwmap.sip_domain_on_xmpp(domain);
         self.sip_domains
             .iter()
-            .any(|domain| on_xmpp(domain).eq_ignore_ascii_case(name))
+            .map(move |domain| on_xmpp(domain.as_str()))
+    }
+
+    /// Those among them that are reached from server to server.
+    pub fn s2s_domains(&self) -> impl Iterator<Item = &str> {
+        self.local_domains().filter(|domain| self.goes_s2s(domain))
+    }
+
+    fn goes_s2s(&self, local: &str) -> bool {
+        self.uses_s2s() && !self.components.iter().any(|c| c.domain == local)
+    }
+
+    /// The link that stanzas between a domain of ours and an XMPP domain go over: that of the component, if
+    /// there is one or nothing else.
+    pub fn link(&self, local: &str, remote: &str) -> LinkName {
+        if self.goes_s2s(local) {
+            LinkName::s2s(local, remote)
+        } else {
+            LinkName::component(local)
+        }
+    }
+
+    /// Whether a name on XMPP is that of one of our SIP domains.
+    fn names_sip_domain(&self, name: &str) -> bool {
+        self.local_domains()
+            .any(|domain| domain.eq_ignore_ascii_case(name))
     }
 
     /// Whether `xmpp_allow` has that name in full.
@@ -329,6 +449,17 @@ fn sip_uri(value: &str) -> Result<String, ConfigError> {
     }
 }
 
+fn file(value: &str) -> Result<PathBuf, ConfigError> {
+    let path = value.trim();
+    if path.starts_with('/') && !path.ends_with('/') && !path.contains('\0') {
+        return Ok(PathBuf::from(path));
+    }
+    Err(ConfigError(format!(
+        "must be the absolute path of a file, not \"{}\"",
+        value.escape_debug(),
+    )))
+}
+
 fn store(value: &str) -> Result<PathBuf, ConfigError> {
     match value.trim().strip_prefix("sqlite:") {
         Some(path) if path.starts_with('/') && !path.ends_with('/') && !path.contains('\0') => {
@@ -381,21 +512,34 @@ mod tests {
     #[test]
     fn every_parameter_is_taken() {
         let values = [
+            ("ca_list", "/etc/stox/ca.pem"),
+            ("certificate", "/etc/stox/sip.example.pem"),
             (
                 "component",
                 "domain=sip.example;host=localhost;port=5347;secret=s",
             ),
             ("contact", "[::1]:5060"),
+            ("dialback", "off"),
             ("event_callback", "ksr_stox_event"),
             ("expires_max", "600"),
             ("expires_min", "30"),
             ("gwmap", "xmpp:xmpp.example=chat.example"),
             ("handshake_timeout", "7"),
+            ("link_idle", "0"),
+            ("listen", "[::]:5269"),
+            ("listen_tls", "192.0.2.1:5270"),
+            ("max_address_attempts", "21"),
+            ("max_address_connections", "22"),
             ("max_body", "1000"),
+            ("max_connections", "23"),
+            ("max_dialbacks", "24"),
             ("max_dialogs", "10"),
             ("max_domain_dialogs", "11"),
+            ("max_domain_stanzas", "25"),
             ("max_domain_subscribes", "12"),
             ("max_handshake", "2000"),
+            ("max_link_queue", "70000"),
+            ("max_links", "26"),
             ("max_pidf", "3000"),
             ("max_pidf_notes", "13"),
             ("max_pidf_tuples", "14"),
@@ -409,7 +553,9 @@ mod tests {
             ("notify_interval", "0"),
             ("outbound_proxy", "sip:127.0.0.1:5060;transport=tcp"),
             ("ports", "2"),
+            ("private_key", "/etc/stox/sip.example.key"),
             ("probe_timeout", "3"),
+            ("resolver", "192.0.2.53"),
             ("restart_backoff", "0"),
             ("sip_domain", "Sip.Example"),
             ("store", "sqlite:/tmp/x.db"),
@@ -461,6 +607,35 @@ mod tests {
             (config.max_user_subscribes, config.max_domain_subscribes),
             (16, 12)
         );
+        assert_eq!(config.listen, ["[::]:5269".parse().unwrap()]);
+        assert_eq!(config.listen_tls, ["192.0.2.1:5270".parse().unwrap()]);
+        assert_eq!(config.resolvers, ["192.0.2.53:53".parse().unwrap()]);
+        assert_eq!((config.dialback, config.link_idle), (Dialback::Off, 0));
+        assert_eq!(
+            [
+                config.certificates,
+                config.private_keys,
+                config.ca_list.into_iter().collect()
+            ],
+            [
+                "/etc/stox/sip.example.pem",
+                "/etc/stox/sip.example.key",
+                "/etc/stox/ca.pem"
+            ]
+            .map(|path| vec![PathBuf::from(path)])
+        );
+        assert_eq!(
+            [
+                config.max_address_attempts,
+                config.max_address_connections,
+                config.max_connections,
+                config.max_dialbacks,
+                config.max_domain_stanzas,
+                config.max_links,
+            ],
+            [21, 22, 23, 24, 25, 26]
+        );
+        assert_eq!(config.max_link_queue, 70_000);
         let pidf = pidf::Limits {
             bytes: 3000,
             tuples: 14,
@@ -501,6 +676,25 @@ mod tests {
             ("max_xml_name", "63", "from 64 to 4096"),
             ("max_handshake", "1023", "from 1024 to 65536"),
             ("handshake_timeout", "0", "from 1 to 300"),
+            ("max_links", "0", "from 1 to 100000"),
+            ("max_connections", "0", "from 1 to 100000"),
+            ("max_address_connections", "100001", "from 0 to 100000"),
+            ("max_address_attempts", "-1", "from 0 to 100000"),
+            ("max_dialbacks", "0", "from 1 to 10000"),
+            ("max_link_queue", "65535", "from 65536 to 1073741824"),
+            ("max_domain_stanzas", "x", "from 0 to 100000"),
+            ("link_idle", "86401", "from 0 to 86400"),
+            ("listen", "5269", "ADDRESS:PORT"),
+            ("listen", "192.0.2.1", "ADDRESS:PORT"),
+            ("listen", "192.0.2.1:0", "ADDRESS:PORT"),
+            ("listen", "::1:5269", "ADDRESS:PORT"),
+            ("listen_tls", "xmpp.example:5270", "ADDRESS:PORT"),
+            ("certificate", "sip.example.pem", "absolute path"),
+            ("private_key", "/etc/", "absolute path"),
+            ("ca_list", "", "absolute path"),
+            ("dialback", "on", "\"off\" or \"tls\""),
+            ("resolver", "dns.example", "ADDRESS:PORT"),
+            ("resolver", "192.0.2.53:0", "ADDRESS:PORT"),
             ("sip_domain", "a b", "domain name"),
             ("sip_domain", "ü.example", "domain name"),
             ("gwmap", "a=b", "sip:DOMAIN=NAME-ON-XMPP"),
@@ -564,6 +758,59 @@ mod tests {
         let alias = ("gwmap", "sip:a.example=phones.example");
         assert_eq!(config(&[sip, alias, component]).finish(), Ok(()));
         assert!(fault(&[sip, alias, component, component]).contains("twice"));
+    }
+
+    const LISTEN: (&str, &str) = ("listen", "192.0.2.1:5269");
+    const CERTIFICATE: (&str, &str) = ("certificate", "/a.pem");
+    const KEY: (&str, &str) = ("private_key", "/a.key");
+
+    #[test]
+    fn servers_that_connect_need_a_certificate_with_its_key() {
+        let sip = ("sip_domain", "a.example");
+        assert!(fault(&[sip, LISTEN]).contains("need a certificate"));
+        let tls = ("listen_tls", "192.0.2.1:5270");
+        assert!(fault(&[sip, tls]).contains("need a certificate"));
+        assert!(fault(&[sip, LISTEN, CERTIFICATE]).contains("private_key 0 times"));
+        assert!(fault(&[sip, KEY]).contains("certificate is set 0 times"));
+        assert_eq!(
+            config(&[sip, LISTEN, tls, CERTIFICATE, KEY]).finish(),
+            Ok(())
+        );
+        let same = ("listen_tls", "192.0.2.1:5269");
+        assert!(fault(&[sip, LISTEN, same, CERTIFICATE, KEY]).contains("twice"));
+        assert_eq!(config(&[sip, CERTIFICATE, KEY]).finish(), Ok(()));
+    }
+
+    #[test]
+    fn a_domain_goes_by_its_component_else_from_server_to_server() {
+        let common = [
+            ("sip_domain", "a.example"),
+            ("sip_domain", "b.example"),
+            ("gwmap", "sip:a.example=phones.example"),
+            (
+                "component",
+                "domain=phones.example;host=h;port=1;secret=hidden",
+            ),
+        ];
+        let without = config(&common);
+        let with = config(&[&common[..], &[LISTEN, CERTIFICATE, KEY]].concat());
+        assert_eq!(with.finish(), Ok(()));
+        assert!(with.uses_s2s() && !without.uses_s2s());
+        for (local, over_component) in [("phones.example", true), ("b.example", false)] {
+            let component = LinkName::component(local);
+            assert_eq!(without.link(local, "x.example"), component);
+            let link = with.link(local, "x.example");
+            let expected = if over_component {
+                component
+            } else {
+                LinkName::s2s(local, "x.example")
+            };
+            assert_eq!(link, expected);
+        }
+        let local: Vec<_> = with.local_domains().collect();
+        assert_eq!(local, ["phones.example", "b.example"]);
+        assert_eq!(with.s2s_domains().collect::<Vec<_>>(), ["b.example"]);
+        assert_eq!(without.s2s_domains().count(), 0);
     }
 
     #[test]

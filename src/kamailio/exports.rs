@@ -86,12 +86,24 @@ const fn function(
 /// In the order of [`config::PARAMETERS`].
 static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = Table::new([
     text(
+        name(c"ca_list"),
+        parameters::set::<{ parameters::place("ca_list") }>,
+    ),
+    text(
+        name(c"certificate"),
+        parameters::set::<{ parameters::place("certificate") }>,
+    ),
+    text(
         name(c"component"),
         parameters::set::<{ parameters::place("component") }>,
     ),
     text(
         name(c"contact"),
         parameters::set::<{ parameters::place("contact") }>,
+    ),
+    text(
+        name(c"dialback"),
+        parameters::set::<{ parameters::place("dialback") }>,
     ),
     text(
         name(c"event_callback"),
@@ -114,8 +126,36 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
         parameters::set::<{ parameters::place("handshake_timeout") }>,
     ),
     number(
+        name(c"link_idle"),
+        parameters::set::<{ parameters::place("link_idle") }>,
+    ),
+    text(
+        name(c"listen"),
+        parameters::set::<{ parameters::place("listen") }>,
+    ),
+    text(
+        name(c"listen_tls"),
+        parameters::set::<{ parameters::place("listen_tls") }>,
+    ),
+    number(
+        name(c"max_address_attempts"),
+        parameters::set::<{ parameters::place("max_address_attempts") }>,
+    ),
+    number(
+        name(c"max_address_connections"),
+        parameters::set::<{ parameters::place("max_address_connections") }>,
+    ),
+    number(
         name(c"max_body"),
         parameters::set::<{ parameters::place("max_body") }>,
+    ),
+    number(
+        name(c"max_connections"),
+        parameters::set::<{ parameters::place("max_connections") }>,
+    ),
+    number(
+        name(c"max_dialbacks"),
+        parameters::set::<{ parameters::place("max_dialbacks") }>,
     ),
     number(
         name(c"max_dialogs"),
@@ -126,12 +166,24 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
         parameters::set::<{ parameters::place("max_domain_dialogs") }>,
     ),
     number(
+        name(c"max_domain_stanzas"),
+        parameters::set::<{ parameters::place("max_domain_stanzas") }>,
+    ),
+    number(
         name(c"max_domain_subscribes"),
         parameters::set::<{ parameters::place("max_domain_subscribes") }>,
     ),
     number(
         name(c"max_handshake"),
         parameters::set::<{ parameters::place("max_handshake") }>,
+    ),
+    number(
+        name(c"max_link_queue"),
+        parameters::set::<{ parameters::place("max_link_queue") }>,
+    ),
+    number(
+        name(c"max_links"),
+        parameters::set::<{ parameters::place("max_links") }>,
     ),
     number(
         name(c"max_pidf"),
@@ -185,9 +237,17 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
         name(c"ports"),
         parameters::set::<{ parameters::place("ports") }>,
     ),
+    text(
+        name(c"private_key"),
+        parameters::set::<{ parameters::place("private_key") }>,
+    ),
     number(
         name(c"probe_timeout"),
         parameters::set::<{ parameters::place("probe_timeout") }>,
+    ),
+    text(
+        name(c"resolver"),
+        parameters::set::<{ parameters::place("resolver") }>,
     ),
     number(
         name(c"restart_backoff"),

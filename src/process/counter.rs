@@ -67,10 +67,17 @@ counters! {
     StanzasRefused Total "stanzas_refused" "Stanzas answered with an error.";
     RefusalsHeld Total "refusals_held" "Refusals of granted authorisations that came in a flood and were not believed.";
     ChangesHeld Total "changes_held" "Changes of presence that waited for notify_interval to pass.";
+    OverMaxAddressAttempts Total "over_max_address_attempts" "Connections refused: too many at a time from one address.";
+    OverMaxAddressConnections Total "over_max_address_connections" "Connections refused: as many of one address as may be.";
     OverMaxBody Total "over_max_body" "SIP requests refused for their body's size.";
+    OverMaxConnections Total "over_max_connections" "Connections refused: as many as may be.";
+    OverMaxDialbacks Total "over_max_dialbacks" "Dialback requests refused: as many under way for one domain as may be.";
     OverMaxDialogs Total "over_max_dialogs" "Subscriptions refused or put off: as many dialogs as may be.";
     OverMaxDomainDialogs Total "over_max_domain_dialogs" "Subscriptions refused or put off: as many dialogs with one XMPP domain as may be.";
+    OverMaxDomainStanzas Total "over_max_domain_stanzas" "Stanzas held up or refused: too many at a time of one XMPP domain.";
     OverMaxDomainSubscribes Total "over_max_domain_subscribes" "Subscriptions refused or put off: too many at a time with one XMPP domain.";
+    OverMaxLinkQueue Total "over_max_link_queue" "Stanzas refused: as many bytes wait in their link as may.";
+    OverMaxLinks Total "over_max_links" "Stanzas refused: as many links between servers as may be.";
     OverMaxPidf Total "over_max_pidf" "Presence documents refused for their size.";
     OverMaxPidfNotes Total "over_max_pidf_notes" "Presence documents refused for too many notes.";
     OverMaxPidfTuples Total "over_max_pidf_tuples" "Presence documents refused for too many tuples.";
@@ -92,10 +99,17 @@ impl Counter {
     /// The one that counts what was beyond a limit.
     pub fn over(limit: Limit) -> Self {
         match limit {
+            Limit::AddressAttempts => Self::OverMaxAddressAttempts,
+            Limit::AddressConnections => Self::OverMaxAddressConnections,
             Limit::Body => Self::OverMaxBody,
+            Limit::Connections => Self::OverMaxConnections,
+            Limit::Dialbacks => Self::OverMaxDialbacks,
             Limit::Dialogs => Self::OverMaxDialogs,
             Limit::DomainDialogs => Self::OverMaxDomainDialogs,
+            Limit::DomainStanzas => Self::OverMaxDomainStanzas,
             Limit::DomainSubscribes => Self::OverMaxDomainSubscribes,
+            Limit::LinkQueue => Self::OverMaxLinkQueue,
+            Limit::Links => Self::OverMaxLinks,
             Limit::Pidf => Self::OverMaxPidf,
             Limit::PidfNotes => Self::OverMaxPidfNotes,
             Limit::PidfTuples => Self::OverMaxPidfTuples,

@@ -5,6 +5,10 @@
 //! In: an element of a stream whose size and depth were limited there. Out: a [`Stanza`], or an
 //! [`Unreadable`] that knows the error its sender is owed.
 
+mod link;
+
+pub use link::{LinkName, LinkNameError};
+
 use std::collections::BTreeMap;
 
 use jid::Jid;

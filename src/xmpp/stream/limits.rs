@@ -21,7 +21,7 @@ impl Limits {
         Self {
             stanza,
             shape: Shape::default(),
-            untrusted: 4096,
+            untrusted: 10_000,
         }
     }
 
