@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Installs what stox needs and this Debian system lacks, and says why. Silent when nothing is missing.
-# Packages are installed with their services held down, so that no Kamailio or Prosody of the system is started.
+# Packages are installed with their services held down, so that no server of the system is started.
 #
 # usage: sh .ci/prerequisites.sh build|test|sanitize|debian13
 #   build: what building stox.so needs; test: that, and what make test and make run need; sanitize: that, and what
@@ -42,6 +42,9 @@ kamailio-presence-modules  Kamailio's presence server, which the example configu
 kamailio-sqlite-modules    keeps the accounts of the example configuration
 kamailio-tls-modules       speaks TLS to the clients of the scenarios
 prosody              the XMPP server to connect to
+lua-unbound          lets Prosody ask a DNS server of the scenarios' own
+ejabberd             another XMPP server to connect to
+dnsmasq-base         answers DNS in the scenarios
 linphone-cli         a real SIP user agent (linphonec)
 baresip              another real SIP user agent
 sip-tester           plays SIP that no user agent plays (sipp)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A Prosody of our own: one virtual host, the gateway as its component, accounts made as files."""
+"""A Prosody of our own: one virtual host, the gateway as its component or on the federation, accounts made as files."""
 
 import os
 import signal
 
 import waiting
+from federation import Stream
 from program import Program, find
 
 _CONFIG = """
@@ -19,13 +20,14 @@ component_interfaces = {{ "{address}" }}
 c2s_ports = {{ {c2s} }}
 c2s_direct_tls_ports = {{}}
 legacy_ssl_ports = {{}}
-s2s_ports = {{}}
+s2s_ports = {{ {s2s} }}
+s2s_direct_tls_ports = {{ {s2s_direct_tls} }}
 component_ports = {{ {component} }}
 http_ports = {{}}
 https_ports = {{}}
 use_ipv6 = {ipv6}
-modules_enabled = {{ "roster"; "saslauth"; "disco"; "presence"; "message"; "iq"; "ping"; "offline"; "version"; "private"; "vcard4"; "pep"; "carbons"; "blocklist"; "smacks"{tls} }}
-modules_disabled = {{ "s2s" }}
+modules_enabled = {{ "roster"; "saslauth"; "disco"; "presence"; "message"; "iq"; "ping"; "offline"; "version"; "private"; "vcard4"; "pep"; "carbons"; "blocklist"; "smacks"{modules} }}
+modules_disabled = {{ {disabled} }}
 -- What a client may send is limited by the gateway here, so that the gateway's own limits are what is tested.
 c2s_stanza_size_limit = 16777216
 authentication = "internal_plain"
@@ -33,13 +35,24 @@ storage = "internal"
 allow_registration = false
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
-{ssl}
+{settings}
 log = {{ {{ levels = {{ min = "debug" }}, to = "console" }} }}
 
 VirtualHost "{domain}"
+{component_host}
+"""
 
-Component "{component_domain}"
+_COMPONENT = """
+Component "{domain}"
     component_secret = "{secret}"
+"""
+
+_FEDERATION = """
+ssl = {{ certificate = "{chain}", key = "{key}", cafile = "{trusts}", capath = "/nonexistent" }}
+s2s_require_encryption = true
+s2s_secure_auth = {secure}
+-- libunbound asks our DNS server alone, and trusts what it says though it is not signed.
+unbound = {{ resolvconf = false, hoststxt = false, forward = "{resolver}", options = {{ ["do-not-query-localhost:"] = "no" }} }}
 """
 
 
@@ -47,7 +60,8 @@ class Prosody:
     """An XMPP server. `start()` and `stop()` may be repeated; accounts and rosters stay."""
 
     def __init__(self, folder, address, domain="xmpp.example", component_domain="sip.example", c2s=25222,
-                 component=25347, secret="s3cr3t", certificate=None):
+                 component=25347, secret="s3cr3t", certificate=None, federation=None):
+        """Without `component_domain` it has no component, without a `federation` no S2S."""
         self.folder = folder
         self.address = address
         self.domain = domain
@@ -55,16 +69,45 @@ class Prosody:
         self.c2s = c2s
         self.component = component
         self.secret = secret
+        self.federation = federation
         self.program = None
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "prosody.cfg.lua"
-        ssl, tls = "", ""
-        if certificate is not None:
-            ssl = f'ssl = {{ certificate = "{certificate[0]}", key = "{certificate[1]}" }}'
-            tls = '; "tls"'
         self._config.write_text(_CONFIG.format(
-            folder=folder, address=address, ipv6="true" if ":" in address else "false", domain=domain, component_domain=component_domain, c2s=c2s,
-            component=component, secret=secret, root="true" if os.getuid() == 0 else "false", ssl=ssl, tls=tls))
+            folder=folder, address=address, ipv6="true" if ":" in address else "false", domain=domain, c2s=c2s,
+            component=component if component_domain else "", component_host=self._component_host(),
+            root="true" if os.getuid() == 0 else "false", **self._transport(certificate)))
+
+    def _component_host(self):
+        if self.component_domain is None:
+            return ""
+        return _COMPONENT.format(domain=self.component_domain, secret=self.secret)
+
+    def _transport(self, certificate):
+        """The settings that depend on whether it speaks TLS to clients only, to servers too, or not at all."""
+        if self.federation is None:
+            said = {"s2s": "", "s2s_direct_tls": "", "disabled": '"s2s"', "modules": "", "settings": ""}
+            if certificate is not None:
+                said["modules"] = '; "tls"'
+                said["settings"] = f'ssl = {{ certificate = "{certificate.chain}", key = "{certificate.key}" }}'
+            return said
+        ours = self.federation
+        modules = ["tls", "s2s_auth_certs"]
+        disabled = [] if ours.acknowledgements else ["smacks"]
+        if ours.bidi:
+            modules.append("s2s_bidi")
+        if ours.dialback:
+            modules.append("dialback")
+        return {
+            "s2s": ours.port,
+            "s2s_direct_tls": ours.direct_tls_port or "",
+            "modules": "".join(f'; "{module}"' for module in modules),
+            "disabled": "; ".join(f'"{module}"' for module in disabled),
+            "settings": _FEDERATION.format(
+                chain=ours.certificate.chain, key=ours.certificate.key, trusts=ours.trusts,
+                secure="true" if ours.authentication == "external" else "false",
+                resolver=f"{ours.dns.address}@{ours.dns.port}"),
+        }
 
     def account(self, user, password="secret"):
         """Makes an account; also while the server runs."""
@@ -83,8 +126,15 @@ class Prosody:
         """Starts it and waits until it listens."""
         self.program = Program("prosody", [find("prosody"), "-F", "--config", str(self._config)],
                                self.folder / "prosody.log")
-        self.program.wait_for_output(f"Activated service 'component' on [{self.address}]:{self.component}")
-        self.program.wait_for_output(f"Activated service 'c2s' on [{self.address}]:{self.c2s}")
+        services = {"c2s": self.c2s}
+        if self.component_domain is not None:
+            services["component"] = self.component
+        if self.federation is not None:
+            services["s2s"] = self.federation.port
+            if self.federation.direct_tls_port is not None:
+                services["s2s_direct_tls"] = self.federation.direct_tls_port
+        for service, port in services.items():
+            self.program.wait_for_output(f"Activated service '{service}' on [{self.address}]:{port}")
         return self
 
     def stop(self):

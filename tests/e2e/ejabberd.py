@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""An ejabberd of our own, federated by S2S: a single node without Erlang's distribution, so that no epmd is needed."""
+
+import glob
+import json
+import os
+import re
+import signal
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import waiting
+from federation import Stream
+from program import Missing, Program, find
+
+_CONFIG = """
+hosts: [ "{domain}" ]
+loglevel: debug
+log_rotate_count: 0
+auth_method: internal
+certfiles: [ "{chain}", "{key}" ]
+ca_file: "{trusts}"
+s2s_use_starttls: required
+outgoing_s2s_ipv{version}_address: "{address}"
+listen:
+  - {{ port: {c2s}, ip: "{address}", module: ejabberd_c2s, access: all, max_stanza_size: 16777216 }}
+  - {{ port: {http}, ip: "{address}", module: ejabberd_http, request_handlers: {{ "/api": mod_http_api }} }}
+  - {{ port: {s2s}, ip: "{address}", module: ejabberd_s2s_in }}
+{direct_tls}
+api_permissions:
+  "the scenarios": {{ who: {{ ip: [ "127.0.0.0/8", "::1/128" ] }}, what: [ "register" ] }}
+modules:
+  mod_carboncopy: {{}}
+  mod_disco: {{}}
+  mod_offline: {{}}
+  mod_ping: {{}}
+  mod_roster: {{}}
+  {dialback}
+"""
+
+_DIRECT_TLS = '  - {{ port: {port}, ip: "{address}", module: ejabberd_s2s_in, tls: true }}'
+
+# Erlang's own resolver: our DNS server alone, nothing remembered.
+_RESOLVER = """
+{{lookup, [dns]}}.
+{{resolv_conf, ""}}.
+{{hosts_file, ""}}.
+{{cache_size, 0}}.
+{{nameserver, {{{address}}}, {port}}}.
+"""
+
+
+class Ejabberd:
+    """An XMPP server. `start()` and `stop()` may be repeated; accounts and rosters stay."""
+
+    def __init__(self, folder, address, federation, domain="xmpp.example", c2s=25222, http=25280):
+        self.folder = folder
+        self.address = address
+        self.federation = federation
+        self.domain = domain
+        self.c2s = c2s
+        self.program = None
+        self._http = http
+        self._accounts = {}
+        folder.mkdir(parents=True, exist_ok=True)
+        self._config = folder / "ejabberd.yml"
+        self._resolver = folder / "inetrc"
+        direct_tls = ""
+        if federation.direct_tls_port is not None:
+            direct_tls = _DIRECT_TLS.format(port=federation.direct_tls_port, address=address)
+        self._config.write_text(_CONFIG.format(
+            domain=domain, chain=federation.certificate.chain, key=federation.certificate.key,
+            trusts=federation.trusts, version=6 if ":" in address else 4, address=address, c2s=c2s, http=http,
+            s2s=federation.port, direct_tls=direct_tls,
+            dialback="mod_s2s_dialback: {}" if federation.dialback else ""))
+        self._resolver.write_text(_RESOLVER.format(address=federation.dns.address.replace(".", ","),
+                                                   port=federation.dns.port))
+
+    def account(self, user, password="secret"):
+        """Makes an account; also before the server runs."""
+        self._accounts[user] = password
+        if self.program is not None:
+            self._register(user, password)
+        return f"{user}@{self.domain}"
+
+    def _where(self, port):
+        return f"[{self.address}]:{port}" if ":" in self.address else f"{self.address}:{port}"
+
+    def _register(self, user, password):
+        said = json.dumps({"user": user, "host": self.domain, "password": password}).encode()
+        request = urllib.request.Request(f"http://{self._where(self._http)}/api/register", said,
+                                         {"Content-Type": "application/json"})
+        try:
+            urllib.request.urlopen(request, timeout=waiting.LIMIT).close()
+        except urllib.error.HTTPError as refused:
+            # It is there already.
+            if refused.code != 409:
+                raise
+
+    def start(self):
+        """Starts it and waits until it listens."""
+        libraries = glob.glob("/usr/lib/*/ejabberd-*/ebin") + glob.glob("/usr/lib/ejabberd/ebin")
+        if not libraries:
+            raise Missing("ejabberd is not installed")
+        environment = {
+            "EJABBERD_CONFIG_PATH": str(self._config),
+            "EJABBERD_LOG_PATH": str(self.folder / "own.log"),
+            "ERL_LIBS": str(Path(libraries[0]).parents[1]),
+            "ERL_INETRC": str(self._resolver),
+            "ERL_CRASH_DUMP": str(self.folder / "crash.dump"),
+            "HOME": str(self.folder),
+        }
+        self.program = Program("ejabberd", [find("erl"), "-noinput", "-mnesia", "dir", f'"{self.folder}/spool"',
+                                            "-s", "ejabberd"], self.folder / "ejabberd.log", environment, self.folder)
+        for port in filter(None, (self.c2s, self._http, self.federation.port, self.federation.direct_tls_port)):
+            self.program.wait_for_output(f"Start accepting TCP connections at {self._where(port)} for")
+        for user, password in self._accounts.items():
+            self._register(user, password)
+        return self
+
+    def stop(self):
+        """Ends it."""
+        if self.program is not None:
+            self.program.stop()
+            self.program = None
+
+    def freeze(self):
+        """Stops it from running, with all its connections open."""
+        self.program.signal(signal.SIGSTOP)
+
+    def thaw(self):
+        """Lets it run again."""
+        self.program.signal(signal.SIGCONT)
