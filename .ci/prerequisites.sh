@@ -44,13 +44,13 @@ kamailio-tls-modules       speaks TLS to the clients of the scenarios
 prosody              the XMPP server to connect to
 lua-unbound          lets Prosody ask a DNS server of the scenarios' own
 ejabberd             another XMPP server to connect to
+libnss-wrapper       tells ejabberd the addresses that are the scenarios' own
 dnsmasq-base         answers DNS in the scenarios
 linphone-cli         a real SIP user agent (linphonec)
 baresip              another real SIP user agent
 sip-tester           plays SIP that no user agent plays (sipp)
 libxml2-utils        checks presence documents against their schema (xmllint)
 sqlite3              makes the database of the example configuration
-openssl              makes certificates for the scenarios
 python3              runs the end-to-end scenarios
 python3-venv         keeps the scenarios' Python packages apart from the system's
 LIST

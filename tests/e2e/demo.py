@@ -18,8 +18,8 @@ from pathlib import Path
 
 import place
 import ports
+from authority import self_signed
 from baresip import Baresip
-from certificate import certificate
 from kamailio import Kamailio
 from linphone import Linphone
 from program import Missing, find
@@ -296,7 +296,7 @@ def run(options):
     folder.mkdir(parents=True)
     with contextlib.ExitStack() as end:
         prosody = Prosody(folder / "prosody", ADDRESS, c2s=options.xmpp_port, component=options.component_port,
-                          certificate=certificate(folder, "xmpp.example"))
+                          certificate=self_signed(folder, "xmpp.example"))
         end.callback(prosody.stop)
         kamailio = Kamailio(folder / "kamailio", ADDRESS, prosody.component_parameter(), port=options.sip_port,
                             self_port=options.self_port, extra=LIVE)

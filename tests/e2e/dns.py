@@ -36,6 +36,8 @@ class Dns:
         self.records = []
         folder.mkdir(parents=True, exist_ok=True)
         self._config = folder / "dnsmasq.conf"
+        self.hosts = folder / "hosts"
+        """The names that have addresses, in the form of /etc/hosts: for programs that ask the C library."""
 
     @property
     def resolver(self):
@@ -72,8 +74,17 @@ class Dns:
         self.records = [record for record in self.records if not about(record)]
         return self
 
+    def _addresses(self):
+        for record in self.records:
+            kind, _, told = record.partition("=")
+            if kind == "host-record":
+                name, *addresses = told.split(",")
+                yield name, addresses
+
     def start(self):
         """Starts it and waits until it answers."""
+        self.hosts.write_text("".join(f"{address} {name}\n" for name, addresses in self._addresses()
+                                      for address in addresses))
         # dnsmasq would become another user, who may not write where ours may.
         self._config.write_text(_CONFIG.format(address=self.address, port=self.port, user="user=root" if os.getuid() == 0 else "",
                                                records="\n".join(self.records)))

@@ -3,16 +3,14 @@
 
 import glob
 import json
-import os
 import re
-import signal
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import waiting
-from federation import Stream
 from program import Missing, Program, find
+from xmpp_server import Stream, XmppServer
 
 _CONFIG = """
 hosts: [ "{domain}" ]
@@ -22,6 +20,7 @@ auth_method: internal
 certfiles: [ "{chain}", "{key}" ]
 ca_file: "{trusts}"
 s2s_use_starttls: required
+s2s_max_retry_delay: 1
 outgoing_s2s_ipv{version}_address: "{address}"
 listen:
   - {{ port: {c2s}, ip: "{address}", module: ejabberd_c2s, access: all, max_stanza_size: 16777216 }}
@@ -41,7 +40,7 @@ modules:
 
 _DIRECT_TLS = '  - {{ port: {port}, ip: "{address}", module: ejabberd_s2s_in, tls: true }}'
 
-# Erlang's own resolver: our DNS server alone, nothing remembered.
+# Erlang's own resolver, which ejabberd asks for SRV records: our DNS server alone, nothing remembered.
 _RESOLVER = """
 {{lookup, [dns]}}.
 {{resolv_conf, ""}}.
@@ -51,7 +50,7 @@ _RESOLVER = """
 """
 
 
-class Ejabberd:
+class Ejabberd(XmppServer):
     """An XMPP server. `start()` and `stop()` may be repeated; accounts and rosters stay."""
 
     def __init__(self, folder, address, federation, domain="xmpp.example", c2s=25222, http=25280):
@@ -103,6 +102,10 @@ class Ejabberd:
         libraries = glob.glob("/usr/lib/*/ejabberd-*/ebin") + glob.glob("/usr/lib/ejabberd/ebin")
         if not libraries:
             raise Missing("ejabberd is not installed")
+        # For addresses it asks the C library, which knows neither this server nor another port than 53.
+        addresses = glob.glob("/usr/lib/*/libnss_wrapper.so")
+        if not addresses:
+            raise Missing("libnss-wrapper is not installed")
         environment = {
             "EJABBERD_CONFIG_PATH": str(self._config),
             "EJABBERD_LOG_PATH": str(self.folder / "own.log"),
@@ -110,25 +113,31 @@ class Ejabberd:
             "ERL_INETRC": str(self._resolver),
             "ERL_CRASH_DUMP": str(self.folder / "crash.dump"),
             "HOME": str(self.folder),
+            "LD_PRELOAD": addresses[0],
+            "NSS_WRAPPER_HOSTS": str(self.federation.dns.hosts),
         }
         self.program = Program("ejabberd", [find("erl"), "-noinput", "-mnesia", "dir", f'"{self.folder}/spool"',
                                             "-s", "ejabberd"], self.folder / "ejabberd.log", environment, self.folder)
         for port in filter(None, (self.c2s, self._http, self.federation.port, self.federation.direct_tls_port)):
-            self.program.wait_for_output(f"Start accepting TCP connections at {self._where(port)} for")
+            self.program.wait_for_output(f" connections at {self._where(port)} for ejabberd_")
         for user, password in self._accounts.items():
             self._register(user, password)
         return self
 
-    def stop(self):
-        """Ends it."""
-        if self.program is not None:
-            self.program.stop()
-            self.program = None
+    def stanzas(self, name):
+        # Clients have no TLS here; servers always have.
+        return [stanza for line in self.program.output().splitlines()
+                if "(tls|" in line and "Received XML on stream" in line
+                for stanza in re.findall(rf"<{name} [^>]*>", line)]
 
-    def freeze(self):
-        """Stops it from running, with all its connections open."""
-        self.program.signal(signal.SIGSTOP)
+    def streams(self):
+        said = self.program.output()
+        return [_stream(said[:proof.start()], *proof.groups()) for proof in _ACCEPTED.finditer(said)]
 
-    def thaw(self):
-        """Lets it run again."""
-        self.program.signal(signal.SIGCONT)
+
+_ACCEPTED = re.compile(r"\(tls\|(<[\d.]+>)\) Accepted (in|out)bound s2s (\S+) authentication (\S+) -> (\S+) ")
+
+
+def _stream(before, process, direction, authentication, opener, other):
+    here, there = (other, opener) if direction == "in" else (opener, other)
+    return Stream(direction, authentication.lower(), here, there, direct_tls=f"(tcp|{process})" not in before)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What XMPP servers need to federate on a loopback interface, and how one tells what streams it has."""
+"""What an XMPP server of the scenarios needs to federate by itself."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,21 +28,3 @@ class Federation:
     def dialback(self):
         """Whether it knows dialback."""
         return self.authentication != "external"
-
-
-@dataclass(frozen=True)
-class Stream:
-    """An authenticated stream as a server's log tells it; `direction` is `in` for one that the other side opened."""
-
-    direction: str
-    authentication: str
-    here: str
-    there: str
-    direct_tls: bool
-    bidi: bool = False
-    acknowledgements: bool = False
-    tls: str = ""
-
-    def matches(self, **wanted):
-        """Whether it is as wanted, in the fields that are named."""
-        return all(getattr(self, field) == value for field, value in wanted.items())

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import place
 import waiting
-from certificate import certificate
+from authority import self_signed
 from program import Daemon, Missing, Program, find
 from sip_agent import family, host
 
@@ -136,12 +136,12 @@ class Kamailio:
         module = Path(module_directory()) / "tls.so"
         if not module.exists():
             raise Missing(f"{module} is not installed")
-        chain, key = certificate(self.folder, self.sip_domain)
+        certificate = self_signed(self.folder, self.sip_domain)
         if self.user:
-            shutil.chown(key, *self.user)
+            shutil.chown(certificate.key, *self.user)
         return ["enable_tls=yes", f"listen=tls:{host(self.address)}:{self.port + 1}", f'loadmodule "{module}"',
-                'modparam("tls", "tls_method", "TLSv1.2+")', f'modparam("tls", "certificate", "{chain}")',
-                f'modparam("tls", "private_key", "{key}")']
+                'modparam("tls", "tls_method", "TLSv1.2+")', f'modparam("tls", "certificate", "{certificate.chain}")',
+                f'modparam("tls", "private_key", "{certificate.key}")']
 
     def _make_database(self):
         if self.database.exists():

@@ -2,11 +2,11 @@
 """A Prosody of our own: one virtual host, the gateway as its component or on the federation, accounts made as files."""
 
 import os
-import signal
+import re
 
 import waiting
-from federation import Stream
 from program import Program, find
+from xmpp_server import Stream, XmppServer
 
 _CONFIG = """
 pidfile = "{folder}/prosody.pid"
@@ -56,7 +56,7 @@ unbound = {{ resolvconf = false, hoststxt = false, forward = "{resolver}", optio
 """
 
 
-class Prosody:
+class Prosody(XmppServer):
     """An XMPP server. `start()` and `stop()` may be repeated; accounts and rosters stay."""
 
     def __init__(self, folder, address, domain="xmpp.example", component_domain="sip.example", c2s=25222,
@@ -137,20 +137,6 @@ class Prosody:
             self.program.wait_for_output(f"Activated service '{service}' on [{self.address}]:{port}")
         return self
 
-    def stop(self):
-        """Ends it."""
-        if self.program is not None:
-            self.program.stop()
-            self.program = None
-
-    def freeze(self):
-        """Stops it from running, with all its connections open."""
-        self.program.signal(signal.SIGSTOP)
-
-    def thaw(self):
-        """Lets it run again."""
-        self.program.signal(signal.SIGCONT)
-
     def component_connected(self):
         """Whether the gateway is connected now."""
         text = self.program.output()
@@ -160,12 +146,31 @@ class Prosody:
         """Waits until the gateway is connected."""
         waiting.until(self.component_connected, "the gateway to connect to Prosody", limit, self.program.tail)
 
-    def stanzas(self, session, name):
-        """Opening tags of stanzas that arrived over `c2s` or `component`, as its log tells them."""
-        return [line.split("]: ", 1)[1] for line in self.program.output().splitlines()
-                if f"Received[{session}]: <{name} " in line]
+    def stanzas(self, name):
+        # Stanzas, that is to say what an authenticated stream brings.
+        return re.findall(rf"Received\[(?:component|s2sin|s2sout)\]: (<{name} .*)", self.program.output())
 
-    def wait_for_stanza(self, session, name, *parts):
-        """Waits until a stanza with these attributes has arrived."""
-        waiting.until(lambda: [s for s in self.stanzas(session, name) if all(part in s for part in parts)],
-                      f"Prosody to get {name} {' '.join(parts)}", evidence=self.program.tail)
+    def streams(self):
+        found, begun = [], {}
+        for session, said in re.findall(r"^(s2s(?:in|out)[0-9a-f]+)\s+\w+\s+(.*)", self.program.output(), re.MULTILINE):
+            # A name may be used again.
+            if said.startswith("Destroying "):
+                found += _authenticated(session, begun.pop(session, ""))
+            else:
+                begun[session] = f"{begun.get(session, '')}{said}\n"
+        for session, said in begun.items():
+            found += _authenticated(session, said)
+        return found
+
+
+def _authenticated(session, said):
+    """The streams of a session: one for each domain that was authenticated, nearly always one."""
+    direction = "in" if session.startswith("s2sin") else "out"
+    tls = re.search(r"Stream encrypted \((\S+)", said)
+    for proof in re.finditer(r"connection (\S+)->(\S+) is now authenticated for (\S+)", said):
+        external = re.search("<success [^>]*xmpp-sasl", said[:proof.start()])
+        yield Stream(
+            direction, "external" if external else "dialback",
+            here=proof.group(2 if direction == "in" else 1), there=proof.group(3),
+            direct_tls="<starttls " not in said, tls=tls.group(1) if tls else "",
+            bidi="bidirectional stream" in said, acknowledgements="]: <enabled " in said)
