@@ -33,10 +33,10 @@ class Scene:
                 server = proxy = "::1"
                 ports = {"c2s": free_port(), "component": free_port()}
                 kamailio = {"port": free_port(), "self_port": free_port(), **kamailio}
-            self.prosody = Prosody(self.place.path("prosody"), server, **ports)
-            self._end.callback(self.prosody.stop)
-            self.prosody.start()
-            self.kamailio = Kamailio(self.place.path("kamailio"), proxy, self.prosody.component_parameter(),
+            self.server = Prosody(self.place.path("prosody"), server, **ports)
+            self._end.callback(self.server.stop)
+            self.server.start()
+            self.kamailio = Kamailio(self.place.path("kamailio"), proxy, self.server.component_parameter(),
                                      config=config, extra=extra,
                                      parameters={"notify_interval": 0, **(parameters or {})}, **kamailio)
             self._end.callback(self.kamailio.stop)
@@ -44,7 +44,7 @@ class Scene:
                 self.kamailio.account(user)
             self.kamailio.start()
             if self.kamailio.stox:
-                self.prosody.wait_for_component()
+                self.server.wait_for_component()
         except BaseException:
             self._end.close()
             raise
@@ -63,7 +63,7 @@ class Scene:
 
     def xmpp(self, user, resource="balcony", **presence):
         """An XMPP user who has logged in."""
-        session = XmppUser(self.prosody, user, resource)
+        session = XmppUser(self.server, user, resource)
         self._end.callback(session.logout)
         return session.login(**presence)
 

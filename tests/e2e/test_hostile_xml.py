@@ -30,8 +30,8 @@ def test_it_costs_nobody_else_anything(scene, kind):
 
     juliet.show("away")
     watch.expect_notify("active", lambda n: "away" in n.body)
-    assert scene.prosody.component_connected()
-    assert scene.prosody.program.output().count("External component successfully authenticated") == 1
+    assert scene.server.component_connected()
+    assert scene.server.program.output().count("External component successfully authenticated") == 1
     if HOSTILE[kind].startswith("<iq"):
         answer = mallory.expect("an error", lambda s: s.name == "iq" and s.type == "error")
         assert answer.bare == ROMEO

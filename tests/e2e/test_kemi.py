@@ -68,7 +68,7 @@ def test_an_xmpp_user_watches_a_sip_user(kemi):
     romeo.publish(presence(bare(romeo), show="away"))
     juliet.expect_presence(bare(romeo), show="away")
     juliet.presence(bare(romeo), "unsubscribe")
-    scene.prosody.wait_for_stanza("component", "presence", "type='unsubscribed'", "from='romeo@sip.example'")
+    scene.server.wait_for_stanza("component", "presence", "type='unsubscribed'", "from='romeo@sip.example'")
 
 
 def test_a_sip_user_refuses_a_watcher(kemi):
@@ -121,7 +121,7 @@ def test_events_reach_the_script(kemi):
     log = scene.kamailio.log
     waiting.until(lambda: "XMPP link sip.example is up" in log(), "the event of a link that came up", evidence=log)
     waiting.until(lambda: "stox:link-up says <sip.example> <> <<null>>" in log(), "its variables", evidence=log)
-    scene.prosody.stop()
+    scene.server.stop()
     waiting.until(lambda: "XMPP link sip.example is down" in log(), "the event of a link that went", evidence=log)
     assert re.search(r"stox:link-down says <sip\.example> <.+> <<null>>", log())
 

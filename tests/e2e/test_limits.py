@@ -197,7 +197,7 @@ def test_stanzas(stage, limit):
     assert scene.kamailio.statistics()["stanzas_refused"] == refused + 3
     juliet.show("away")
     watch.expect_notify("active", lambda n: "away" in n.body)
-    assert scene.prosody.program.output().count("External component successfully authenticated") == 1
+    assert scene.server.program.output().count("External component successfully authenticated") == 1
 
 
 def test_changes_are_told_every_so_often(stage):

@@ -33,7 +33,7 @@ def test_statistics_count(scene):
 def test_event_routes_run(scene):
     waiting.until(lambda: "XMPP link sip.example is up" in scene.kamailio.log(), "event_route[stox:link-up]",
                   evidence=scene.kamailio.tail)
-    scene.prosody.stop()
+    scene.server.stop()
     waiting.until(lambda: "XMPP link sip.example is down" in scene.kamailio.log(), "event_route[stox:link-down]",
                   evidence=scene.kamailio.tail)
 

@@ -183,7 +183,7 @@ def test_gets_423_for_too_short_a_time(scene):
 
 def test_waits_for_a_contact_who_is_not_there(scene):
     romeo = scene.sip("romeo")
-    scene.prosody.account("juliet")
+    scene.server.account("juliet")
     watch = romeo.subscribe("sip:juliet@xmpp.example")
     watch.expect_notify("pending")
     # The server keeps the request and hands it over at login.

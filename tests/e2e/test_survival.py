@@ -39,7 +39,7 @@ def test_the_gateway_process_is_killed_again_and_again_under_load(stage, kills):
         waiting.until(lambda old=old: scene.kamailio.gateway_pid() not in (None, old), f"gateway {kill + 2}",
                       evidence=scene.kamailio.tail)
     killed = time.monotonic()
-    scene.prosody.wait_for_component(limit=100)
+    scene.server.wait_for_component(limit=100)
     scene.wait_for_link(limit=100)
     back = time.monotonic() - killed
     plain.stop()
@@ -89,12 +89,12 @@ def test_prosody_is_stopped_for_a_while(stage, seconds):
     watch = scene.granted_watch(romeo, juliet)
     juliet.presence("nurse@sip.example", "subscribe")
     juliet.expect_presence("nurse@sip.example")
-    scene.prosody.stop()
+    scene.server.stop()
     juliet.drop()
 
     away_for(scene, seconds)
-    scene.prosody.start()
-    scene.prosody.wait_for_component(limit=100)
+    scene.server.start()
+    scene.server.wait_for_component(limit=100)
     juliet.received.clear()
     juliet.forget()
     juliet.login(show="dnd")
@@ -107,10 +107,10 @@ def test_prosody_is_frozen_for_a_while(stage, seconds):
     scene = stage(defines=TRUSTING)
     juliet, romeo = scene.xmpp("juliet"), scene.sip("romeo")
     watch = scene.granted_watch(romeo, juliet)
-    scene.prosody.freeze()
+    scene.server.freeze()
     away_for(scene, seconds)
-    scene.prosody.thaw()
-    scene.prosody.wait_for_component(limit=100)
+    scene.server.thaw()
+    scene.server.wait_for_component(limit=100)
     if not juliet.online:
         # Her client or her server gave up the session.
         juliet.login()
@@ -121,10 +121,10 @@ def test_prosody_is_frozen_for_a_while(stage, seconds):
 def test_a_contact_who_does_not_come_back_with_the_server_is_seen_to_be_gone(scene):
     juliet, romeo = scene.xmpp("juliet"), scene.sip("romeo")
     watch = scene.granted_watch(romeo, juliet)
-    scene.prosody.stop()
+    scene.server.stop()
     juliet.drop()
-    scene.prosody.start()
-    scene.prosody.wait_for_component(limit=100)
+    scene.server.start()
+    scene.server.wait_for_component(limit=100)
     watch.expect_notify("active", lambda n: "closed" in n.body, "with closed", limit=60)
 
 

@@ -89,17 +89,17 @@ class _Client(slixmpp.ClientXMPP):
 class XmppUser:
     """One session of one account: `juliet@xmpp.example/balcony`."""
 
-    def __init__(self, prosody, user, resource="balcony", password="secret"):
-        self.jid = f"{user}@{prosody.domain}"
+    def __init__(self, server, user, resource="balcony", password="secret"):
+        self.jid = f"{user}@{server.domain}"
         self.full = f"{self.jid}/{resource}"
         self.received = []
         self.online = False
         self.failure = None
         self._cursor = 0
         self._password = password
-        self._prosody = prosody
+        self._server = server
         self._client = None
-        prosody.account(user, password)
+        server.account(user, password)
 
     def __enter__(self):
         return self
@@ -138,7 +138,7 @@ class XmppUser:
 
         def start():
             self._client = _Client(self, self.full, self._password)
-            self._client.connect(self._prosody.address, self._prosody.c2s)
+            self._client.connect(self._server.address, self._server.c2s)
 
         self._call(start)
         waiting.until(lambda: self.online or self.failure, f"{self.full} to log in", evidence=self.history)
