@@ -11,10 +11,29 @@ import pytest
 
 import place
 from program import Missing
-from scene import Scene
+from scene import LINKS, SERVERS, Scene
 
 # Lines of Kamailio's own at the end of a run, when its TCP children go before its main process.
 _HARMLESS = re.compile(r"receive_fd\(\): EOF on|receive_fd\(\): (EOF|error)")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--link", choices=LINKS, help="how the gateway reaches XMPP in scenes that do not say it")
+    parser.addoption("--server", choices=SERVERS, help="the XMPP server in scenes with S2S that do not say it")
+
+
+def pytest_configure(config):
+    for name in ("link", "server"):
+        if config.getoption(name):
+            os.environ[f"STOX_{name.upper()}"] = config.getoption(name)
+
+
+def pytest_collection_modifyitems(config, items):
+    if os.environ.get("STOX_LINK", LINKS[0]) == LINKS[0]:
+        return
+    apart = [item for item in items if item.get_closest_marker("component")]
+    items[:] = [item for item in items if item not in apart]
+    config.hook.pytest_deselected(items=apart)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -298,8 +298,9 @@ def run(options):
         prosody = Prosody(folder / "prosody", ADDRESS, c2s=options.xmpp_port, component=options.component_port,
                           certificate=self_signed(folder, "xmpp.example"))
         end.callback(prosody.stop)
-        kamailio = Kamailio(folder / "kamailio", ADDRESS, prosody.component_parameter(), port=options.sip_port,
-                            self_port=options.self_port, extra=LIVE)
+        link = {"COMPONENT": prosody.component_parameter()}
+        kamailio = Kamailio(folder / "kamailio", ADDRESS, link, port=options.sip_port, self_port=options.self_port,
+                            extra=LIVE)
         end.callback(kamailio.stop)
         for user in ("romeo", "nurse"):
             kamailio.account(user, PASSWORD)

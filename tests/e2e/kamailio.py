@@ -41,9 +41,12 @@ def version():
 
 
 class Kamailio:
-    """A SIP server. `start()` and `stop()` may be repeated; accounts, registrations and the store stay."""
+    """A SIP server. `start()` and `stop()` may be repeated; accounts, registrations and the store stay.
 
-    def __init__(self, folder, address, component, config="stox.cfg", port=25060, self_port=25064,
+    `link` holds what the example has to be told about its way to XMPP: `COMPONENT`, or `LISTEN_S2S` and so on.
+    """
+
+    def __init__(self, folder, address, link, config="stox.cfg", port=25060, self_port=25064,
                  sip_domain="sip.example", xmpp_allow="xmpp.example", stox=True, force_active=False, extra="",
                  memory=("-m", "64", "-M", "8"), defines=None, parameters=None, mode="-DD", user=None, tls=None,
                  edit=None):
@@ -73,6 +76,8 @@ class Kamailio:
         if user:
             for path in (state, *state.iterdir()):
                 shutil.chown(path, *user)
+            if "PRIVATE_KEY" in link:
+                shutil.chown(link["PRIVATE_KEY"], *user)
         modules = [module_directory() + "/"]
         if stox:
             if not place.module().exists():
@@ -80,14 +85,14 @@ class Kamailio:
             # Kamailio takes the first directory that has the name, so only ours may be there.
             here = self.folder / "modules"
             here.mkdir(exist_ok=True)
-            link = here / "stox.so"
-            link.unlink(missing_ok=True)
-            link.symlink_to(place.module())
+            module = here / "stox.so"
+            module.unlink(missing_ok=True)
+            module.symlink_to(place.module())
             modules.insert(0, f"{here}/")
         settings = {
             "SIP_DOMAIN": f'"{sip_domain}"',
             "XMPP_ALLOW": f'"{xmpp_allow}"',
-            "COMPONENT": f'"{component}"',
+            **{name: f'"{value}"' for name, value in link.items()},
             "LISTEN_UDP": f"udp:{host(address)}:{port}",
             "LISTEN_TCP": f"tcp:{host(address)}:{port}",
             "LISTEN_SELF": f"udp:{host(address)}:{self_port}",
@@ -117,7 +122,7 @@ class Kamailio:
         # No look-ups outside this machine: names stand in configurations only.
         lines += ["dns=no", "rev_dns=no", "dns_try_naptr=off", "log_stderror=yes"]
         if stox:
-            lines += [f'modparam("stox", "{name}", {value})' for name, value in (parameters or {}).items()]
+            lines += [f'modparam("stox", "{name}", {_literal(value)})' for name, value in (parameters or {}).items()]
         lines += [extra, ""]
         self._config.write_text("\n".join(lines))
 
@@ -311,6 +316,11 @@ class Kamailio:
             found.append(pid)
             queue += _children(pid)
         return found
+
+
+def _literal(value):
+    """A value as Kamailio's configuration writes it."""
+    return f'"{value}"' if isinstance(value, str) else value
 
 
 def _children(pid):

@@ -47,6 +47,8 @@ Component "{domain}"
     component_secret = "{secret}"
 """
 
+_COMPONENT_CONNECTED = "External component successfully authenticated"
+
 _FEDERATION = """
 ssl = {{ certificate = "{chain}", key = "{key}", cafile = "{trusts}", capath = "/nonexistent" }}
 s2s_require_encryption = true
@@ -138,9 +140,12 @@ class Prosody(XmppServer):
         return self
 
     def component_connected(self):
-        """Whether the gateway is connected now."""
+        """Whether the gateway is connected now, as a component."""
         text = self.program.output()
-        return text.rfind("External component successfully authenticated") > text.rfind("component disconnected:")
+        return text.rfind(_COMPONENT_CONNECTED) > text.rfind("component disconnected:")
+
+    def connections(self):
+        return super().connections() + self.program.output().count(_COMPONENT_CONNECTED)
 
     def wait_for_component(self, limit=waiting.LIMIT):
         """Waits until the gateway is connected."""

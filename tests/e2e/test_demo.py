@@ -12,6 +12,8 @@ import waiting
 from program import Missing, Program
 from xmpp_user import XmppUser
 
+pytestmark = pytest.mark.component
+
 
 @pytest.fixture
 def home():

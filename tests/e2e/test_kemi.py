@@ -68,7 +68,7 @@ def test_an_xmpp_user_watches_a_sip_user(kemi):
     romeo.publish(presence(bare(romeo), show="away"))
     juliet.expect_presence(bare(romeo), show="away")
     juliet.presence(bare(romeo), "unsubscribe")
-    scene.server.wait_for_stanza("component", "presence", "type='unsubscribed'", "from='romeo@sip.example'")
+    scene.server.wait_for_stanza("presence", "type='unsubscribed'", "from='romeo@sip.example'")
 
 
 def test_a_sip_user_refuses_a_watcher(kemi):
@@ -110,6 +110,7 @@ def test_a_method_that_is_not_served_is_405(kemi):
     assert response.status == 405, str(response)
 
 
+@pytest.mark.component
 def test_events_reach_the_script(kemi):
     scene = kemi("""
         var noted = ksr_stox_event;

@@ -30,6 +30,7 @@ def test_statistics_count(scene):
     waiting.until(lambda: sum(scene.kamailio.statistics().values()) > sum(before.values()), "statistics to count")
 
 
+@pytest.mark.component
 def test_event_routes_run(scene):
     waiting.until(lambda: "XMPP link sip.example is up" in scene.kamailio.log(), "event_route[stox:link-up]",
                   evidence=scene.kamailio.tail)
@@ -40,7 +41,8 @@ def test_event_routes_run(scene):
 
 @pytest.mark.parametrize("line, says", [
     ('modparam("stox", "sip_domain", "not a domain")', "sip_domain"),
-    ('modparam("stox", "component", "domain=sip.example;host=127.0.0.1;port=5347")', "secret"),
+    pytest.param('modparam("stox", "component", "domain=sip.example;host=127.0.0.1;port=5347")', "secret",
+                 marks=pytest.mark.component),
     ('modparam("stox", "ports", 0)', "ports"),
     ('modparam("stox", "no_such_parameter", 1)', "no_such_parameter"),
 ])

@@ -39,7 +39,6 @@ def test_the_gateway_process_is_killed_again_and_again_under_load(stage, kills):
         waiting.until(lambda old=old: scene.kamailio.gateway_pid() not in (None, old), f"gateway {kill + 2}",
                       evidence=scene.kamailio.tail)
     killed = time.monotonic()
-    scene.server.wait_for_component(limit=100)
     scene.wait_for_link(limit=100)
     back = time.monotonic() - killed
     plain.stop()
@@ -94,7 +93,7 @@ def test_prosody_is_stopped_for_a_while(stage, seconds):
 
     away_for(scene, seconds)
     scene.server.start()
-    scene.server.wait_for_component(limit=100)
+    scene.wait_for_link(limit=100)
     juliet.received.clear()
     juliet.forget()
     juliet.login(show="dnd")
@@ -110,7 +109,7 @@ def test_prosody_is_frozen_for_a_while(stage, seconds):
     scene.server.freeze()
     away_for(scene, seconds)
     scene.server.thaw()
-    scene.server.wait_for_component(limit=100)
+    scene.wait_for_link(limit=100)
     if not juliet.online:
         # Her client or her server gave up the session.
         juliet.login()
@@ -124,7 +123,7 @@ def test_a_contact_who_does_not_come_back_with_the_server_is_seen_to_be_gone(sce
     scene.server.stop()
     juliet.drop()
     scene.server.start()
-    scene.server.wait_for_component(limit=100)
+    scene.wait_for_link(limit=100)
     watch.expect_notify("active", lambda n: "closed" in n.body, "with closed", limit=60)
 
 

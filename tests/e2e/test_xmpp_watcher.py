@@ -112,7 +112,7 @@ def test_stops_watching(scene):
     assert end.cseq > notifier.subscribe.cseq
     assert notifier.notify("terminated", reason="timeout").status == 200
     # Her server knows that she has left and does not tell her.
-    scene.server.wait_for_stanza("component", "presence", "type='unsubscribed'", "from='romeo@sip.example'")
+    scene.server.wait_for_stanza("presence", "type='unsubscribed'", "from='romeo@sip.example'")
 
 
 def test_is_told_unavailable_while_the_contact_has_no_phone(scene):

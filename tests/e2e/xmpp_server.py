@@ -51,6 +51,10 @@ class XmppServer:
         """The S2S streams that were authenticated since the start, as [`Stream`], the earliest first."""
         raise NotImplementedError
 
+    def connections(self):
+        """How often the gateway and other servers have been connected since the start, and authenticated."""
+        return len(self.streams())
+
     def wait_for_stanza(self, name, *parts):
         """Waits until a stanza with these attributes has come from the gateway or from another server."""
         waiting.until(lambda: [s for s in self.stanzas(name) if all(part in s for part in parts)],
