@@ -85,8 +85,9 @@ class Dns:
         """Starts it and waits until it answers."""
         self.hosts.write_text("".join(f"{address} {name}\n" for name, addresses in self._addresses()
                                       for address in addresses))
-        # dnsmasq would become another user, who may not write where ours may.
-        self._config.write_text(_CONFIG.format(address=self.address, port=self.port, user="user=root" if os.getuid() == 0 else "",
+        # As root, dnsmasq would become another user, who is not everywhere.
+        user = "user=root" if os.getuid() == 0 else ""
+        self._config.write_text(_CONFIG.format(address=self.address, port=self.port, user=user,
                                                records="\n".join(self.records)))
         self.program = Program("dnsmasq", [find("dnsmasq"), "--keep-in-foreground", f"--conf-file={self._config}"],
                                self.folder / "dnsmasq.log")

@@ -44,6 +44,7 @@ class Kamailio:
     """A SIP server. `start()` and `stop()` may be repeated; accounts, registrations and the store stay.
 
     `link` holds what the example has to be told about its way to XMPP: `COMPONENT`, or `LISTEN_S2S` and so on.
+    `parameters` are the module's; a list gives one several values.
     """
 
     def __init__(self, folder, address, link, config="stox.cfg", port=25060, self_port=25064,
@@ -122,7 +123,8 @@ class Kamailio:
         # No look-ups outside this machine: names stand in configurations only.
         lines += ["dns=no", "rev_dns=no", "dns_try_naptr=off", "log_stderror=yes"]
         if stox:
-            lines += [f'modparam("stox", "{name}", {_literal(value)})' for name, value in (parameters or {}).items()]
+            lines += [f'modparam("stox", "{name}", {_literal(value)})' for name, said in (parameters or {}).items()
+                      for value in (said if isinstance(said, list) else [said])]
         lines += [extra, ""]
         self._config.write_text("\n".join(lines))
 

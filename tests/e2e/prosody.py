@@ -54,7 +54,9 @@ ssl = {{ certificate = "{chain}", key = "{key}", cafile = "{trusts}", capath = "
 s2s_require_encryption = true
 s2s_secure_auth = {secure}
 -- libunbound asks our DNS server alone, and trusts what it says though it is not signed.
-unbound = {{ resolvconf = false, hoststxt = false, forward = "{resolver}", options = {{ ["do-not-query-localhost:"] = "no" }} }}
+unbound = {{
+    resolvconf = false; hoststxt = false; forward = "{resolver}"; options = {{ ["do-not-query-localhost:"] = "no" }}
+}}
 """
 
 
