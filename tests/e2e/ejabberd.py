@@ -53,6 +53,8 @@ _RESOLVER = """
 class Ejabberd(XmppServer):
     """An XMPP server. `start()` and `stop()` may be repeated; accounts and rosters stay."""
 
+    said_version = r"ejabberd (\d+)\.(\d+)\S* is started"
+
     def __init__(self, folder, address, federation, domain="xmpp.example", c2s=25222, http=25280):
         self.folder = folder
         self.address = address

@@ -63,6 +63,8 @@ unbound = {{
 class Prosody(XmppServer):
     """An XMPP server. `start()` and `stop()` may be repeated; accounts and rosters stay."""
 
+    said_version = r"Prosody version (\d+)\.(\d+)"
+
     def __init__(self, folder, address, domain="xmpp.example", component_domain="sip.example", c2s=25222,
                  component=25347, secret="s3cr3t", certificate=None, federation=None):
         """Without `component_domain` it has no component, without a `federation` no S2S."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the XMPP servers of the scenarios have in common."""
 
+import re
 import signal
 from dataclasses import dataclass
 
@@ -28,6 +29,15 @@ class XmppServer:
     """An XMPP server that runs as `program` or not at all."""
 
     program = None
+
+    said_version = None
+    """A pattern for the two first numbers of its version, in what it prints at its start."""
+
+    def version(self):
+        """The two first numbers of its version."""
+        found = waiting.until(lambda: re.search(self.said_version, self.program.output()),
+                              f"{self.program.name} to tell its version", evidence=self.program.tail)
+        return tuple(int(number) for number in found.groups())
 
     def stop(self):
         """Ends it."""
