@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hickory_server::proto::rr::RecordType;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, timeout};
 
@@ -208,7 +207,7 @@ async fn ipv4_does_not_wait_long_for_an_answer_about_ipv6() {
     let (_live, port) = live("127.0.0.1").await;
     dns.srv(STARTTLS, 1, port, "x.example.").await;
     dns.host("x.example.", "127.0.0.1").await;
-    dns.fail_for(RecordType::AAAA, Fault::Silence);
+    dns.fail_for("AAAA", Fault::Silence);
     let mut attempts = attempts(&dns).await;
     let begin = Instant::now();
     assert!(next(&mut attempts).await.is_some());

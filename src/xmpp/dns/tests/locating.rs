@@ -246,11 +246,25 @@ async fn a_domain_that_went_is_not_remembered() {
 async fn the_addresses_are_tried_where_dns_fails_for_srv_alone() {
     let dns = NameServer::start().await;
     dns.host("a.example.", "127.0.0.1").await;
-    dns.fail_for(RecordType::SRV, Fault::ServFail);
+    dns.fail_for("SRV", Fault::ServFail);
     let locator = dns.locator();
     let found = located(&locator, "a.example").await;
     assert_eq!(found.unwrap(), ["a.example:5269 (STARTTLS)"]);
     let error = located(&locator, "none.example").await.unwrap_err();
+    assert!(error.is_temporary(), "{error:?}");
+}
+
+#[tokio::test]
+async fn one_kind_of_records_is_enough_but_does_not_speak_for_the_other() {
+    let dns = NameServer::start().await;
+    dns.srv("_xmpp-server._tcp.a.example.", 1, 5269, "x.example.")
+        .await;
+    dns.srv("_xmpp-server._tcp.b.example.", 0, 0, ".").await;
+    dns.fail_for("SRV _xmpps-server", Fault::ServFail);
+    let locator = dns.locator();
+    let found = located(&locator, "a.example").await;
+    assert_eq!(found.unwrap(), ["x.example:5269 (STARTTLS)"]);
+    let error = located(&locator, "b.example").await.unwrap_err();
     assert!(error.is_temporary(), "{error:?}");
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! An authoritative name server on the loopback interface that can be made to fail.
 
-use std::collections::HashSet;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -27,7 +26,7 @@ use super::super::resolver::Resolver;
 pub(in crate::xmpp) const PATIENCE: Duration = Duration::from_millis(600);
 
 /// How a question is treated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy)]
 pub(in crate::xmpp) enum Fault {
     ServFail,
     Silence,
@@ -43,7 +42,7 @@ pub(in crate::xmpp) struct NameServer {
 
 struct Shared {
     catalog: Catalog,
-    faults: Mutex<HashSet<(Option<RecordType>, Fault)>>,
+    faults: Mutex<Vec<(String, Fault)>>,
     over_tcp: AtomicUsize,
 }
 
@@ -122,13 +121,13 @@ impl NameServer {
 
     /// Fails all questions from now on.
     pub(in crate::xmpp) fn fail(&self, fault: Fault) {
-        self.shared.faults.lock().unwrap().insert((None, fault));
+        self.fail_for("", fault);
     }
 
-    /// Fails questions for one type of record from now on.
-    pub(in crate::xmpp) fn fail_for(&self, kind: RecordType, fault: Fault) {
+    /// Fails the questions that begin like this from now on, as `SRV _xmpp-server`.
+    pub(in crate::xmpp) fn fail_for(&self, beginning: &str, fault: Fault) {
         let mut faults = self.shared.faults.lock().unwrap();
-        faults.insert((Some(kind), fault));
+        faults.push((beginning.to_owned(), fault));
     }
 
     /// How many questions came over TCP.
@@ -154,10 +153,13 @@ fn name(text: &str) -> Name {
 
 impl Handler {
     fn fault(&self, request: &Request) -> Option<Fault> {
-        let kind = request.request_info().ok()?.query.query_type();
+        let query = request.request_info().ok()?.query;
+        let question = format!("{} {}", query.query_type(), query.name());
         let faults = self.0.faults.lock().unwrap();
-        let wanted = |(on, _): &&(Option<RecordType>, Fault)| on.is_none_or(|on| on == kind);
-        faults.iter().find(wanted).map(|(_, fault)| *fault)
+        let fault = faults
+            .iter()
+            .find(|(beginning, _)| question.starts_with(beginning));
+        fault.map(|(_, fault)| *fault)
     }
 
     async fn handle<R: ResponseHandler, T: Time>(
