@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{
     ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId,
-    KeyPurposeIdIter, KeyUsage, RequiredEkuNotFoundContext, VerifiedPath, anchor_from_trusted_cert,
+    KeyPurposeIdIter, KeyUsage, RequiredEkuNotFoundContext, anchor_from_trusted_cert,
 };
 use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer as _;
+use x509_parser::prelude::{FromDer as _, X509Version};
 
 use super::distrust::Distrust;
-use super::expiry::Date;
+use super::expiry::{Date, unix};
 use super::names::{Names, a_labels};
 use super::pem::{self, PemError};
 
@@ -26,10 +26,13 @@ const CLIENT: KeyPurposeId<'_> = KeyPurposeId::new(&[0x2b, 6, 1, 5, 5, 7, 3, 2])
 /// How much of an issuer's name an operator is shown.
 const LONGEST_ISSUER: usize = 120;
 
-/// The CAs that may vouch for XMPP domains.
-#[derive(Debug)]
+/// Whom we believe.
+#[derive(Debug, Default)]
 pub struct Trust {
-    anchors: Vec<TrustAnchor<'static>>,
+    /// CAs, which may vouch for others.
+    authorities: Vec<TrustAnchor<'static>>,
+    /// All that is on the list: each is itself, if a peer presents it.
+    listed: Vec<CertificateDer<'static>>,
 }
 
 /// Why there is nothing to trust.
@@ -58,40 +61,48 @@ impl Trust {
     }
 
     fn of_file(path: &Path) -> Result<Self, TrustError> {
-        let mut anchors = Vec::new();
-        for (n, certificate) in pem::certificates(path)?.iter().enumerate() {
-            let anchor =
-                anchor_from_trusted_cert(certificate).map_err(|_| TrustError::Unreadable {
-                    path: path.to_owned(),
-                    place: n + 1,
-                })?;
-            anchors.push(anchor.to_owned());
+        let mut trust = Self::default();
+        for (n, certificate) in pem::certificates(path)?.into_iter().enumerate() {
+            trust.add(certificate).map_err(|_| TrustError::Unreadable {
+                path: path.to_owned(),
+                place: n + 1,
+            })?;
         }
-        Ok(Self { anchors })
+        Ok(trust)
     }
 
     fn of_system() -> Result<Self, TrustError> {
-        let certificates = rustls_native_certs::load_native_certs().certs;
-        let anchors: Vec<_> = certificates
-            .iter()
-            .filter_map(|certificate| Some(anchor_from_trusted_cert(certificate).ok()?.to_owned()))
-            .collect();
-        if anchors.is_empty() {
+        let mut trust = Self::default();
+        for certificate in rustls_native_certs::load_native_certs().certs {
+            if let Err(fault) = trust.add(certificate) {
+                tracing::debug!(%fault, "one of the system's CAs cannot be read");
+            }
+        }
+        if trust.listed.is_empty() {
             return Err(TrustError::NoneOnSystem);
         }
-        Ok(Self { anchors })
+        Ok(trust)
     }
 
-    /// How many CAs are trusted.
+    fn add(&mut self, certificate: CertificateDer<'static>) -> Result<(), webpki::Error> {
+        let anchor = anchor_from_trusted_cert(&certificate)?.to_owned();
+        if may_issue(&certificate) {
+            self.authorities.push(anchor);
+        }
+        self.listed.push(certificate);
+        Ok(())
+    }
+
+    /// How many certificates are trusted.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.anchors.len()
+        self.listed.len()
     }
 
-    /// Whether no CA is trusted.
+    /// Whether no certificate is trusted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.anchors.is_empty()
+        self.listed.is_empty()
     }
 
     /// Whether a chain, the peer's own certificate first, proves an XMPP domain at this time.
@@ -106,21 +117,10 @@ impl Trust {
     ) -> Result<(), Distrust> {
         let (own, above) = chain.split_first().ok_or(Distrust::NonePresented)?;
         let (_, certificate) = X509Certificate::from_der(own).map_err(|_| Distrust::Unreadable)?;
-        let end = EndEntityCert::try_from(own).map_err(|_| Distrust::Unreadable)?;
-        let path = end
-            .verify_for_usage(
-                ALL_VERIFICATION_ALGS,
-                &self.anchors,
-                above,
-                now,
-                ServerOrClient,
-                None,
-                None,
-            )
-            .map_err(|fault| distrust(&fault, &certificate, above))?;
-
         let mut names = Names::of(&certificate);
-        if is_constrained(&path) {
+        if self.listed.contains(own) {
+            in_time(&certificate, now)?;
+        } else if self.is_constrained(own, above, &certificate, now)? {
             names = names.constrained();
         }
         if a_labels(domain).is_some_and(|domain| names.fit(&domain).is_some()) {
@@ -130,6 +130,30 @@ impl Trust {
             domain: domain.to_owned(),
             names: names.to_string(),
         })
+    }
+
+    /// Whether one of the CAs that vouch for a chain may do so for certain names only.
+    fn is_constrained(
+        &self,
+        own: &CertificateDer<'_>,
+        above: &[CertificateDer<'_>],
+        certificate: &X509Certificate<'_>,
+        now: UnixTime,
+    ) -> Result<bool, Distrust> {
+        let end = EndEntityCert::try_from(own).map_err(|_| Distrust::Unreadable)?;
+        let path = end
+            .verify_for_usage(
+                ALL_VERIFICATION_ALGS,
+                &self.authorities,
+                above,
+                now,
+                ServerOrClient,
+                None,
+                None,
+            )
+            .map_err(|fault| distrust(&fault, certificate, above))?;
+        let anchor = path.anchor().name_constraints.is_some();
+        Ok(anchor || path.intermediate_certificates().any(has_constraints))
     }
 }
 
@@ -161,16 +185,36 @@ fn unsuitable() -> webpki::Error {
     })
 }
 
-/// Whether one of the CAs of a path may issue for certain names only.
-fn is_constrained(path: &VerifiedPath<'_>) -> bool {
-    path.anchor().name_constraints.is_some()
-        || path.intermediate_certificates().any(|authority| {
-            let der = authority.der();
-            let Ok((_, authority)) = X509Certificate::from_der(&der) else {
-                return true;
-            };
-            !matches!(authority.name_constraints(), Ok(None))
-        })
+fn has_constraints(authority: &webpki::Cert<'_>) -> bool {
+    let der = authority.der();
+    let Ok((_, authority)) = X509Certificate::from_der(&der) else {
+        return true;
+    };
+    !matches!(authority.name_constraints(), Ok(None))
+}
+
+/// Whether a certificate on the list is a CA's. Version 1 cannot say so (RFC 5280 §4.2.1.9).
+fn may_issue(certificate: &CertificateDer<'_>) -> bool {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
+        return false;
+    };
+    certificate.version() == X509Version::V1 || certificate.is_ca()
+}
+
+fn in_time(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), Distrust> {
+    let validity = certificate.validity();
+    let (not_before, not_after) = (unix(validity.not_before), unix(validity.not_after));
+    if now < not_before {
+        return Err(Distrust::NotYetValid {
+            from: Date(not_before).to_string(),
+        });
+    }
+    if now > not_after {
+        return Err(Distrust::Expired {
+            on: Date(not_after).to_string(),
+        });
+    }
+    Ok(())
 }
 
 fn distrust(
@@ -246,6 +290,7 @@ mod tests {
     use super::*;
     use crate::xmpp::tls::authority::{Authority, Folder, Issued, Leaf, NOW, San};
     use rcgen::ExtendedKeyUsagePurpose as Purpose;
+    use std::time::Duration;
 
     const A: &[San<'_>] = &[San::Dns("a.example")];
 
@@ -372,13 +417,40 @@ mod tests {
             verdict(&root, &root.intermediate("between").itself()),
             Err(Distrust::Authority)
         );
-        // Unless it is trusted by name: a server's own certificate in the list.
+    }
+
+    #[test]
+    fn a_server_on_the_list_is_itself_and_vouches_for_nobody() {
+        let listed = |issued: &Issued| {
+            let folder = Folder::new();
+            Trust::load(Some(&issued.store(&folder, "own").certificate)).unwrap()
+        };
         let own = Leaf::named(A).self_signed();
-        let folder = Folder::new();
-        let list = own.store(&folder, "own").certificate;
-        let trust = Trust::load(Some(&list)).unwrap();
-        assert_eq!(trust.judge(&own.chain, "a.example", NOW), Ok(()));
-        assert!(trust.judge(&own.chain, "b.example", NOW).is_err());
+        let by_list = listed(&own);
+        assert_eq!(by_list.judge(&own.chain, "a.example", NOW), Ok(()));
+        assert!(matches!(
+            by_list.judge(&own.chain, "b.example", NOW),
+            Err(Distrust::WrongName { .. })
+        ));
+        let late = UnixTime::since_unix_epoch(Duration::from_secs(NOW.as_secs() + 5_000_000));
+        assert!(matches!(
+            by_list.judge(&own.chain, "a.example", late),
+            Err(Distrust::Expired { .. })
+        ));
+        let early = UnixTime::since_unix_epoch(Duration::from_secs(NOW.as_secs() - 5_000_000));
+        assert!(matches!(
+            by_list.judge(&own.chain, "a.example", early),
+            Err(Distrust::NotYetValid { .. })
+        ));
+
+        let server = Authority::root("root").usurper(&Leaf::named(A));
+        let by_list = listed(&server.itself());
+        let other = server.issue(Leaf::named(A));
+        assert_eq!(
+            by_list.judge(&server.itself().chain, "a.example", NOW),
+            Ok(())
+        );
+        assert!(by_list.judge(&other.chain, "a.example", NOW).is_err());
     }
 
     #[test]
