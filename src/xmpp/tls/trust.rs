@@ -589,6 +589,32 @@ mod tests {
     }
 
     #[test]
+    fn certificates_of_another_maker_are_read_alike() {
+        let vector = |name: &str| {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/certificates");
+            folder.join(name).with_extension("pem")
+        };
+        let trust = Trust::load(Some(&vector("ca"))).unwrap();
+        for (name, domain, proves) in [
+            ("dns", "dns.example", true),
+            ("dns", "x.dns.example", true),
+            ("dns", "common.example", false),
+            ("srv", "srv.example", true),
+            ("srv", "common.example", false),
+            ("xmpp", "xmpp.example", true),
+            ("xmpp", "common.example", false),
+            ("all", "all.example", true),
+            ("all", "b\u{fc}cher.example", true),
+            ("all", "192.0.2.1", false),
+            ("all", "common.example", false),
+        ] {
+            let chain = pem::certificates(&vector(name)).unwrap();
+            let verdict = trust.judge(&chain, domain, NOW);
+            assert_eq!(verdict.is_ok(), proves, "{name} for {domain}: {verdict:?}");
+        }
+    }
+
+    #[test]
     fn a_line_for_the_operator_has_no_room_for_tricks() {
         let root = Authority::root("root");
         let long = format!("line\nfeed {}", "x".repeat(500));
