@@ -241,7 +241,6 @@ impl Handshakes {
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
         server.session_storage = Arc::new(NoServerSessionStorage {});
-        server.send_tls13_tickets = 0;
         Ok(Self {
             provider,
             client,
@@ -505,6 +504,9 @@ mod tests {
                     // Tickets come after the handshake.
                     exchange(&mut client, &mut server).await;
                     kinds.push(client.get_ref().1.handshake_kind());
+                    if name == "a.example" {
+                        assert_eq!(client.get_ref().1.tls13_tickets_received(), 0);
+                    }
                     if !resumes {
                         assert_eq!((of_server.chain.len(), of_client.chain.len()), (1, 1));
                     }
