@@ -18,7 +18,7 @@ use stox::frame::{Question, ToGateway};
 use stox::gateway::Input;
 use stox::mapping::presence::to_xmpp;
 use stox::sip::Message;
-use stox::stanza::{Inbound, Stanza};
+use stox::stanza::{Inbound, LinkName, Stanza};
 use stox::xmpp::stream::{Decoder, Limits, Received};
 use world::World;
 
@@ -28,6 +28,9 @@ mod wire;
 #[path = "presence_world/world.rs"]
 #[allow(dead_code, reason = "the scenarios use the rest")]
 mod world;
+
+/// The parameters of the links: there is a component.
+const LINKS: &[(&str, &str)] = &[];
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
@@ -129,7 +132,7 @@ fn core(bytes: &[u8]) -> Box<dyn std::any::Any> {
         if let Received::Content(element) = received
             && let Ok(stanza) = Stanza::from_element(element)
         {
-            let link = "example.net".to_owned();
+            let link = LinkName::component("example.net");
             world.input(Input::Stanza(Box::new(Inbound { link, stanza })));
             // They leave at once.
             world.stanzas.clear();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use stox::address::Jid;
 use stox::config::Component;
-use stox::stanza::Stanza;
+use stox::stanza::{LinkName, Stanza};
 use stox::xmpp::stream::Limits;
 use stox::xmpp::{Link, LinkEvent, LinkState, SendError, Timing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -251,7 +251,7 @@ async fn expect_up(events: &mut mpsc::Receiver<LinkEvent>) {
     loop {
         match event(events).await {
             LinkEvent::Up { link } => {
-                assert_eq!(link, DOMAIN);
+                assert_eq!(link, LinkName::component(DOMAIN));
                 return;
             }
             LinkEvent::Down { .. } => {}
@@ -263,7 +263,7 @@ async fn expect_up(events: &mut mpsc::Receiver<LinkEvent>) {
 async fn expect_down(events: &mut mpsc::Receiver<LinkEvent>) -> String {
     match event(events).await {
         LinkEvent::Down { link, reason } => {
-            assert_eq!(link, DOMAIN);
+            assert_eq!(link, LinkName::component(DOMAIN));
             reason
         }
         other @ (LinkEvent::Up { .. } | LinkEvent::Stanza(_)) => panic!("{other:?}"),
@@ -273,7 +273,7 @@ async fn expect_down(events: &mut mpsc::Receiver<LinkEvent>) -> String {
 async fn expect_stanza(events: &mut mpsc::Receiver<LinkEvent>) -> Stanza {
     match event(events).await {
         LinkEvent::Stanza(inbound) => {
-            assert_eq!(inbound.link, DOMAIN);
+            assert_eq!(inbound.link, LinkName::component(DOMAIN));
             inbound.stanza
         }
         other @ (LinkEvent::Up { .. } | LinkEvent::Down { .. }) => panic!("{other:?}"),

@@ -9,6 +9,9 @@ mod crowd;
 
 use crowd::Crowd;
 
+/// The parameters of the links: there is a component.
+const LINKS: &[(&str, &str)] = &[];
+
 /// Half of them watched by SIP users, half by XMPP users.
 const DIALOGS: usize = 20_000;
 

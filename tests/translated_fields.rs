@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use stox::frame::{HandedOver, Send, Slot};
 use stox::gateway::Input;
 use stox::runtime::parse;
-use stox::stanza::{Inbound, Stanza};
+use stox::stanza::{Inbound, LinkName, Stanza};
 use stox::xmpp::stream::{Decoder, Header, Limits, Received, Writer};
 use world::World;
 
@@ -26,6 +26,9 @@ mod wire;
 #[path = "presence_world/world.rs"]
 #[allow(dead_code, reason = "the scenarios use the rest")]
 mod world;
+
+/// The parameters of the links: there is a component.
+const LINKS: &[(&str, &str)] = &[];
 
 const CONTENT: &str = "jabber:component:accept";
 
@@ -354,7 +357,7 @@ proptest! {
         let Some(Ok(stanza)) = stanzas.pop() else {
             return Ok(());
         };
-        let link = "example.net".to_owned();
+        let link = LinkName::component("example.net");
         world.input(Input::Stanza(Box::new(Inbound { link, stanza })));
         prop_assert!(world.stanzas.is_empty());
         prop_assert_eq!(world.sent.len(), 1);

@@ -189,7 +189,7 @@ pub struct Send {
 /// A link to the XMPP network came or went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkEvent {
-    /// The link's name: the domain it serves.
+    /// The link's name, as [`crate::stanza::LinkName`] prints it.
     pub link: String,
     /// Up or down.
     pub up: bool,

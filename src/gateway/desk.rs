@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What every decision writes with: names, deadlines, request ids, and the batch that leaves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use xmpp_parsers::presence::{Presence, Type};
@@ -11,9 +11,10 @@ use crate::config::{Config, Contact};
 use crate::frame::{Flow, Reply, RequestId, Send, Slot};
 use crate::record::{Change, DialogId, Direction, Moment};
 use crate::sip::{Status, reason_phrase};
-use crate::stanza::Stanza;
+use crate::stanza::{LinkName, Stanza};
 
 use super::identity::Identity;
+use super::links::Links;
 use super::quota::{Overdrawn, Quota};
 use super::timers::{Timer, TimerTable};
 use super::{Batch, Counters, Output};
@@ -41,12 +42,12 @@ pub(super) struct Desk {
     pub(super) timers: TimerTable,
     pub(super) counters: Counters,
     pub(super) quota: Quota,
+    pub(super) links: Links,
     /// Pairs whose last SIP watcher has left, for the other direction to judge who is told.
     pub(super) left: Vec<Pair>,
     generation: u32,
     last_request: u32,
     requests: BTreeMap<RequestId, Purpose>,
-    links_up: BTreeSet<String>,
     batch: Batch,
 }
 
@@ -59,11 +60,11 @@ impl Desk {
             identity,
             timers: TimerTable::default(),
             counters: Counters::default(),
+            links: Links::default(),
             left: Vec::new(),
             generation,
             last_request: 0,
             requests: BTreeMap::new(),
-            links_up: BTreeSet::new(),
             batch: Batch::default(),
         }
     }
@@ -163,21 +164,19 @@ impl Desk {
 
     // --- XMPP
 
-    /// The link that serves a SIP user's domain.
-    pub(super) fn link_of(&self, aor: &Aor) -> String {
-        self.config.gwmap.sip_domain_on_xmpp(aor.host()).to_owned()
+    /// The link between the users of a pair.
+    pub(super) fn link_of(&self, pair: &Pair) -> LinkName {
+        self.link_between(&pair.sip, pair.xmpp.domain().as_str())
     }
 
-    pub(super) fn link_is_up(&self, link: &str) -> bool {
-        self.links_up.contains(link)
+    fn link_between(&self, aor: &Aor, remote: &str) -> LinkName {
+        let local = self.config.gwmap.sip_domain_on_xmpp(aor.host());
+        self.config.link(local, remote)
     }
 
-    pub(super) fn link_changed(&mut self, link: &str, up: bool) {
-        if up {
-            self.links_up.insert(link.to_owned());
-        } else {
-            self.links_up.remove(link);
-        }
+    /// Whether stanzas can be sent between the users of a pair.
+    pub(super) fn can_reach(&self, pair: &Pair) -> bool {
+        self.links.is_up(&self.link_of(pair))
     }
 
     /// Sends presence from a SIP user to an XMPP address; `false` if the link is down or the user has no
@@ -189,11 +188,11 @@ impl Desk {
         to: Jid,
         mut p: Presence,
     ) -> bool {
-        let link = self.link_of(from);
+        let link = self.link_between(from, to.domain().as_str());
         let Ok(bare) = self.config.gwmap.sip_user_on_xmpp(from) else {
             return false;
         };
-        if !self.link_is_up(&link) {
+        if !self.links.is_up(&link) {
             return false;
         }
         p.from = Some(match bare.with_resource_str(resource) {
@@ -224,7 +223,7 @@ impl Desk {
     }
 
     /// Sends any stanza over a link.
-    pub(super) fn stanza(&mut self, link: String, stanza: Stanza) {
+    pub(super) fn stanza(&mut self, link: LinkName, stanza: Stanza) {
         self.batch.outputs.push(Output::Stanza {
             link,
             stanza: Box::new(stanza),

@@ -3,7 +3,7 @@
 
 use crate::frame::{Flow, RequestId, Slot};
 use crate::sip::{Request, Response, Status};
-use crate::stanza::Inbound;
+use crate::stanza::{Inbound, LinkName};
 
 /// Everything that can happen to the gateway.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,15 +14,20 @@ pub enum Input {
     Result(RequestResult),
     /// A stanza.
     Stanza(Box<Inbound>),
-    /// A link is ready.
+    /// Links between servers can be made from now on: each is, when there is something to send.
+    FederationUp,
+    /// A link is ready. Of one between servers it need be said only after [`Self::LinkDown`].
     LinkUp {
-        /// The link's name: the XMPP-side domain it serves.
-        link: String,
+        /// The link's name.
+        link: LinkName,
     },
-    /// A link is lost.
+    /// A link is lost, or could not be made; what was sent over it may be, too.
+    ///
+    /// Nothing is sent over it until [`Self::LinkUp`]. A link between servers is used again after a pause,
+    /// if there is something to send; then either word of it is owed anew.
     LinkDown {
         /// The link's name.
-        link: String,
+        link: LinkName,
     },
     /// The moment of the next deadline has come; see [`super::Gateway::next_deadline`].
     Timeout,

@@ -13,6 +13,7 @@ mod identity;
 mod input;
 mod iq;
 mod ledger;
+mod links;
 mod output;
 mod quota;
 mod resources;

@@ -3,7 +3,7 @@
 
 use crate::frame::{Reply, Send};
 use crate::record::Change;
-use crate::stanza::Stanza;
+use crate::stanza::{LinkName, Stanza};
 
 /// Everything the gateway can do to the world.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,10 +12,10 @@ pub enum Output {
     Reply(Reply),
     /// Send a SIP request.
     Send(Box<Send>),
-    /// Send a stanza over the link that serves its sender's domain.
+    /// Send a stanza over the link between its sender's domain and its recipient's.
     Stanza {
         /// The link's name.
-        link: String,
+        link: LinkName,
         /// The stanza, `from` and `to` set.
         stanza: Box<Stanza>,
     },

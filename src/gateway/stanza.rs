@@ -8,7 +8,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 use crate::address::{Jid, Pair};
 use crate::mapping::presence::Availability;
 use crate::record::Moment;
-use crate::stanza::{Inbound, Stanza};
+use crate::stanza::{Inbound, LinkName, Stanza};
 
 use super::{Gateway, iq};
 
@@ -27,7 +27,7 @@ impl Gateway {
     }
 
     /// RFC 6121 §8.5.2.2.1: what cannot be delivered is answered, but for headlines and errors.
-    fn message(&mut self, link: String, mut message: Message) {
+    fn message(&mut self, link: LinkName, mut message: Message) {
         if matches!(message.type_, MessageType::Error | MessageType::Headline) {
             return;
         }
@@ -41,7 +41,7 @@ impl Gateway {
         self.desk.stanza(link, Stanza::Message(message));
     }
 
-    fn presence(&mut self, now: Moment, link: &str, presence: Presence) {
+    fn presence(&mut self, now: Moment, link: &LinkName, presence: Presence) {
         self.desk.counters.presence_received += 1;
         let (Some(from), Some(to)) = (presence.from.clone(), presence.to.clone()) else {
             return;
@@ -108,7 +108,7 @@ impl Gateway {
     }
 
     /// Answers presence that asks for something with an error.
-    fn refuse(&mut self, link: &str, mut presence: Presence, condition: DefinedCondition) {
+    fn refuse(&mut self, link: &LinkName, mut presence: Presence, condition: DefinedCondition) {
         self.desk.counters.stanzas_refused += 1;
         let (from, to): (Option<Jid>, Option<Jid>) = (presence.to.take(), presence.from.take());
         let mut answer = Presence::error();
@@ -116,7 +116,7 @@ impl Gateway {
         answer.to = to;
         answer.id = presence.id;
         answer.payloads = vec![refused(condition).into()];
-        self.desk.stanza(link.to_owned(), Stanza::Presence(answer));
+        self.desk.stanza(link.clone(), Stanza::Presence(answer));
     }
 }
 

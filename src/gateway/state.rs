@@ -9,17 +9,23 @@ use crate::config::{Config, Limit};
 use crate::frame::Reply;
 use crate::record::{Direction, Moment, Snapshot};
 use crate::sip::{Method, Request, Status};
+use crate::stanza::LinkName;
 
+use super::backoff::link_backoff_ms;
 use super::desk::{ALLOW, Desk, Purpose, Refusal};
+use super::links::Loss;
 use super::sip_watcher::SipWatchers;
 use super::timers::Timer;
 use super::view::{DialogView, StatusView};
-use super::walks::PAUSE_MS;
+use super::walks::{News, PAUSE_MS};
 use super::xmpp_watcher::XmppWatchers;
 use super::{Batch, Counters, Input, RequestResult, SipRequest};
 
 /// How long a link may be down before what it brought is shown as gone.
 const LINK_GRACE_MS: u64 = 30_000;
+
+/// How long after a new attempt at a link no word of it is taken for a good one, or for nobody's needing it.
+const LINK_TRIED_MS: u64 = 600_000;
 
 /// Deadlines taken at a time: after a pause of the whole machine all may have come at once, and what they lead
 /// to has to leave before more is made.
@@ -75,6 +81,7 @@ impl Gateway {
             Input::Request(request) => self.request(now, &request),
             Input::Result(result) => self.result(now, &result),
             Input::Stanza(inbound) => self.stanza(now, *inbound),
+            Input::FederationUp => self.federation_up(now),
             Input::LinkUp { link } => self.link_up(now, &link),
             Input::LinkDown { link } => self.link_down(now, &link),
             Input::Timeout => {
@@ -176,38 +183,78 @@ impl Gateway {
         }
     }
 
-    fn link_up(&mut self, now: Moment, link: &str) {
-        self.desk.link_changed(link, true);
-        self.desk.timers.stop(&Timer::LinkGrace(link.into()));
-        self.desk.timers.stop(&Timer::LinkLost(link.into()));
-        self.sip_watchers.link_came(link);
-        self.xmpp_watchers.link_came(link);
-        self.resync(now, link);
+    fn federation_up(&mut self, now: Moment) {
+        self.desk.links.federation_came();
+        self.sip_watchers.walks.tell_federation();
+        self.xmpp_watchers.walks.tell_federation();
+        self.walk(now);
     }
 
-    fn resync(&mut self, now: Moment, link: &str) {
-        self.sip_watchers.resync(&mut self.desk, now, link);
-        self.xmpp_watchers.resync(&mut self.desk, now, link);
-        if self.sip_watchers.goes_on(link) || self.xmpp_watchers.goes_on(link) {
-            let timer = Timer::Resync(link.into());
-            self.desk.timers.set(timer, now.plus_ms(PAUSE_MS));
-        }
-    }
-
-    fn link_is_lost(&mut self, now: Moment, link: &str) {
-        self.sip_watchers.show_lost(&mut self.desk, now, link);
-        if self.sip_watchers.goes_on(link) {
-            let timer = Timer::LinkLost(link.into());
-            self.desk.timers.set(timer, now.plus_ms(PAUSE_MS));
-        }
-    }
-
-    fn link_down(&mut self, now: Moment, link: &str) {
-        self.desk.link_changed(link, false);
-        self.desk.timers.stop(&Timer::Resync(link.into()));
+    fn link_up(&mut self, now: Moment, link: &LinkName) {
         self.desk
             .timers
-            .set(Timer::LinkGrace(link.into()), now.plus_ms(LINK_GRACE_MS));
+            .stop(&Timer::LinkGrace(link.clone().into()));
+        self.desk
+            .timers
+            .stop(&Timer::LinkAgain(link.clone().into()));
+        if self.desk.links.came(link) {
+            self.sip_watchers.walks.tell(link, News::Came);
+            self.xmpp_watchers.walks.tell(link, News::Came);
+            self.walk(now);
+        }
+    }
+
+    fn link_down(&mut self, now: Moment, link: &LinkName) {
+        let failures = match self.desk.links.went(link) {
+            Loss::New => {
+                let grace = Timer::LinkGrace(link.clone().into());
+                self.desk.timers.set(grace, now.plus_ms(LINK_GRACE_MS));
+                0
+            }
+            Loss::Again(failures) => failures,
+        };
+        match link {
+            LinkName::Component(_) => {}
+            LinkName::S2s { .. } => {
+                let pause = link_backoff_ms(&mut self.desk.identity, failures);
+                let again = Timer::LinkAgain(link.clone().into());
+                self.desk.timers.set(again, now.plus_ms(pause));
+            }
+        }
+    }
+
+    /// The pause after a link between servers failed is over.
+    fn link_again(&mut self, now: Moment, link: &LinkName) {
+        let news = if self.desk.links.try_again(link) {
+            let again = Timer::LinkAgain(link.clone().into());
+            self.desk.timers.set(again, now.plus_ms(LINK_TRIED_MS));
+            News::Tried
+        } else {
+            News::Came
+        };
+        self.sip_watchers.walks.tell(link, news);
+        self.xmpp_watchers.walks.tell(link, news);
+        self.walk(now);
+    }
+
+    fn link_lost(&mut self, now: Moment, link: &LinkName) {
+        self.sip_watchers.walks.tell(link, News::Lost);
+        self.walk(now);
+    }
+
+    /// Begins to tell the pairs of links what there is to know of these, unless that goes on already.
+    fn walk(&mut self, now: Moment) {
+        if !self.desk.timers.is_set(&Timer::Round) {
+            self.round(now);
+        }
+    }
+
+    fn round(&mut self, now: Moment) {
+        self.sip_watchers.round(&mut self.desk, now);
+        self.xmpp_watchers.round(&mut self.desk, now);
+        if self.sip_watchers.walks.goes_on() || self.xmpp_watchers.walks.goes_on() {
+            self.desk.timers.set(Timer::Round, now.plus_ms(PAUSE_MS));
+        }
     }
 
     fn timeout(&mut self, now: Moment, timer: Timer) {
@@ -235,12 +282,9 @@ impl Gateway {
                 };
                 self.result(now, &timeout);
             }
-            Timer::LinkGrace(link) => {
-                self.sip_watchers.link_went(&link);
-                self.link_is_lost(now, &link);
-            }
-            Timer::LinkLost(link) => self.link_is_lost(now, &link),
-            Timer::Resync(link) => self.resync(now, &link),
+            Timer::LinkGrace(link) => self.link_lost(now, &link),
+            Timer::LinkAgain(link) => self.link_again(now, &link),
+            Timer::Round => self.round(now),
         }
     }
 

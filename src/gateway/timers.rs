@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::address::Pair;
 use crate::frame::RequestId;
 use crate::record::{DialogId, Moment};
+use crate::stanza::LinkName;
 
 /// Something that has to happen at a certain moment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,11 +38,11 @@ pub(super) enum Timer {
     /// The result of a request of ours is overdue.
     ResultDue(RequestId),
     /// A link has been down too long to go on showing what it brought.
-    LinkGrace(Box<str>),
-    /// More pairs are to be shown what the loss of a link means for them.
-    LinkLost(Box<str>),
-    /// More pairs are to be brought up to date after a link came up.
-    Resync(Box<str>),
+    LinkGrace(Box<LinkName>),
+    /// A link between servers that failed may be tried again.
+    LinkAgain(Box<LinkName>),
+    /// More pairs are to be told that a link came or went.
+    Round,
 }
 
 impl Timer {
@@ -60,8 +61,9 @@ impl Timer {
             Self::ForgetCancelled(_) => "an ended authorisation is forgotten",
             Self::Settle(_) => "a probe has been answered as far as it will be",
             Self::ResultDue(_) => "the result of a request is overdue",
-            Self::LinkGrace(_) | Self::LinkLost(_) => "a link has been down too long",
-            Self::Resync(_) => "presence is brought up to date after a link came up",
+            Self::LinkGrace(_) => "a link has been down too long",
+            Self::LinkAgain(_) => "a link is tried again",
+            Self::Round => "more pairs are told that a link came or went",
         }
     }
 }

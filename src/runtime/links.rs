@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::config::{Config, Reached};
 use crate::frame::Record;
-use crate::stanza::Stanza;
+use crate::stanza::{LinkName, Stanza};
 use crate::xmpp::stream::Limits;
 use crate::xmpp::{Link, LinkEvent, SendError, Timing};
 
@@ -18,7 +18,7 @@ const EVENTS: usize = 256;
 
 /// All links, and which of them are up.
 #[derive(Debug)]
-pub(super) struct Links(BTreeMap<String, Entry>);
+pub(super) struct Links(BTreeMap<LinkName, Entry>);
 
 #[derive(Debug)]
 struct Entry {
@@ -53,7 +53,7 @@ impl Links {
                 timing,
             );
             (
-                link.name().to_owned(),
+                link.name(),
                 Entry {
                     link,
                     up: false,
@@ -67,12 +67,12 @@ impl Links {
     }
 
     /// Queues a stanza; never waits.
-    pub(super) fn send(&self, link: &str, stanza: Stanza) -> Result<(), SendError> {
+    pub(super) fn send(&self, link: &LinkName, stanza: Stanza) -> Result<(), SendError> {
         self.0.get(link).ok_or(SendError::Down)?.link.send(stanza)
     }
 
     /// Remembers whether a link is up.
-    pub(super) fn set_up(&mut self, link: &str, up: bool) {
+    pub(super) fn set_up(&mut self, link: &LinkName, up: bool) {
         if let Some(entry) = self.0.get_mut(link) {
             entry.up = up;
         }
@@ -113,8 +113,8 @@ impl Links {
                 let status = entry.link.status();
                 let peer = status.peer.map(|peer| peer.to_string());
                 Record::default()
-                    .text("link", name.as_str())
-                    .text("kind", "component")
+                    .text("link", name.to_string())
+                    .text("kind", name.kind())
                     .text("state", status.state.to_string())
                     .int("since", status.since.elapsed().as_secs())
                     .text("peer", peer.unwrap_or_default())

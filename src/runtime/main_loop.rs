@@ -75,6 +75,8 @@ pub(super) struct MainLoop {
     commits: mpsc::UnboundedReceiver<Committed>,
     questions: mpsc::Receiver<Asked>,
     gateway: Gateway,
+    /// Whether there are links between servers.
+    federates: bool,
     outbox: Outbox<Output>,
     clock: Clock,
     alarm: Alarm,
@@ -130,6 +132,7 @@ impl MainLoop {
     ) -> io::Result<Self> {
         let clock = Clock::start();
         let (links, events) = Links::open(&config);
+        let federates = config.uses_s2s();
         let gateway = Gateway::new(config, snapshot, end.generation, random()?, clock.now());
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -143,6 +146,7 @@ impl MainLoop {
             commits,
             questions: questions::listen(&end.questions)?,
             gateway,
+            federates,
             outbox: Outbox::default(),
             clock,
             alarm: Alarm {
@@ -165,6 +169,9 @@ impl MainLoop {
 
     /// Turns until SIGTERM or SIGINT, then closes.
     pub(super) async fn run(mut self) {
+        if self.federates {
+            self.input(Input::FederationUp);
+        }
         self.settle();
         while !self.ending {
             match self.wait().await {
@@ -293,20 +300,20 @@ impl MainLoop {
     fn link(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Up { link } => {
-                tracing::info!(link, "link is up");
+                tracing::info!(%link, "link is up");
                 self.links.set_up(&link, true);
                 self.tell(LinkNews {
-                    link: link.clone(),
+                    link: link.to_string(),
                     up: true,
                     reason: String::new(),
                 });
                 self.input(Input::LinkUp { link });
             }
             LinkEvent::Down { link, reason } => {
-                tracing::warn!(link, reason, "link is down");
+                tracing::warn!(%link, reason, "link is down");
                 self.links.set_up(&link, false);
                 self.tell(LinkNews {
-                    link: link.clone(),
+                    link: link.to_string(),
                     up: false,
                     reason,
                 });
@@ -355,7 +362,7 @@ impl MainLoop {
                 Output::Stanza { link, stanza } => {
                     if let Err(why) = self.links.send(&link, *stanza) {
                         self.end.count(Counter::StanzasLost);
-                        tracing::debug!(link, "stanza dropped: {why}");
+                        tracing::debug!(%link, "stanza dropped: {why}");
                     }
                 }
             }

@@ -36,8 +36,8 @@ pub enum Stanza {
 /// server-to-server stream for the domains proven on it. Made by `xmpp/` (and by tests) only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inbound {
-    /// The link's name.
-    pub link: String,
+    /// The link that it came over; between servers, that of the stanza's own two domains.
+    pub link: LinkName,
     /// The stanza.
     pub stanza: Stanza,
 }

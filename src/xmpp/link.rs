@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::config::Component;
-use crate::stanza::{Inbound, Stanza};
+use crate::stanza::{Inbound, LinkName, Stanza};
 
 use super::backoff::Backoff;
 use super::failure::Failure;
@@ -34,12 +34,12 @@ pub enum LinkEvent {
     /// The server accepted the link.
     Up {
         /// The link's name.
-        link: String,
+        link: LinkName,
     },
     /// The link ended, or could not be made for a reason not yet told.
     Down {
         /// The link's name.
-        link: String,
+        link: LinkName,
         /// Why, for the operator.
         reason: String,
     },
@@ -101,9 +101,9 @@ impl Link {
         Self { shared, task }
     }
 
-    /// The link's name: the domain it serves.
-    pub fn name(&self) -> &str {
-        &self.shared.config.domain
+    /// The link's name.
+    pub fn name(&self) -> LinkName {
+        self.shared.name()
     }
 
     /// Queues a stanza; never waits. A stanza that was queued may still be lost with the connection.
@@ -129,7 +129,7 @@ impl Link {
         self.shared.stopping.send_replace(true);
         if timeout(within, self.task.join_next()).await.is_err() {
             tracing::debug!(
-                link = self.name(),
+                link = %self.name(),
                 "link cut: the server did not close in time"
             );
         }
@@ -137,6 +137,11 @@ impl Link {
 }
 
 impl Shared {
+    /// The link's name.
+    pub(super) fn name(&self) -> LinkName {
+        LinkName::component(&self.config.domain)
+    }
+
     /// Queues an element and counts it.
     pub(super) fn push(&self, element: &Element) -> Result<(), SendError> {
         let queued = self.outbox.push(element);
@@ -161,7 +166,7 @@ fn belongs(stanza: &Stanza, domain: &str) -> bool {
 
 /// The link's task.
 async fn keep(shared: Arc<Shared>, events: mpsc::Sender<LinkEvent>) {
-    let domain = shared.config.domain.clone();
+    let name = shared.name();
     let mut stopping = shared.stopping.subscribe();
     let mut backoff = Backoff::new(shared.timing.retry_floor, shared.timing.retry_ceiling);
     let mut told = None;
@@ -178,10 +183,10 @@ async fn keep(shared: Arc<Shared>, events: mpsc::Sender<LinkEvent>) {
             status.last_error = Some(reason.clone());
         }
         if was_up || told.as_ref() != Some(&reason) {
-            tracing::info!(link = %domain, %reason, "link down");
+            tracing::info!(link = %name, %reason, "link down");
             told = Some(reason.clone());
             let down = LinkEvent::Down {
-                link: domain.clone(),
+                link: name.clone(),
                 reason,
             };
             if matches!(failure, Failure::Stopped) {
@@ -338,7 +343,7 @@ mod tests {
     }
 
     async fn expect_up(events: &mut mpsc::Receiver<LinkEvent>) {
-        let link = "sip.test".to_owned();
+        let link = LinkName::component("sip.test");
         assert_eq!(event(events).await, LinkEvent::Up { link });
     }
 

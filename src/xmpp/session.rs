@@ -53,7 +53,7 @@ where
     shared.outbox.open(writer);
     shared.status.enter(LinkState::Up);
     let up = LinkEvent::Up {
-        link: shared.config.domain.clone(),
+        link: shared.name(),
     };
     if events.send(up).await.is_err() {
         return Failure::Stopped;
@@ -209,7 +209,7 @@ impl<'a, R: AsyncRead + Unpin> Receiver<'a, R> {
         match Stanza::from_element(element) {
             Ok(stanza) => {
                 self.shared.status.lock().stanzas_in += 1;
-                let link = self.shared.config.domain.clone();
+                let link = self.shared.name();
                 let inbound = LinkEvent::Stanza(Inbound { link, stanza });
                 self.events
                     .send(inbound)

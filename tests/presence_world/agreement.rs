@@ -63,7 +63,11 @@ impl Stage {
     fn act(&mut self, act: &Act) {
         // What is on its way to Juliet is not crossed by her acts, nor a probe by a question: there XMPP
         // itself has races.
-        let crossing = !matches!(act, Act::Settle(_) | Act::Fail(_) | Act::Pass(_));
+        // What is on its way when the link goes is lost.
+        let crossing = !matches!(
+            act,
+            Act::Settle(_) | Act::Fail(_) | Act::Pass(_) | Act::Link(false)
+        );
         while crossing && !self.world.stanzas.is_empty() {
             let said = self.world.stanzas.remove(0);
             self.takes_stanza(&said);

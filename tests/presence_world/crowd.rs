@@ -16,8 +16,12 @@ use stox::sip::{Message, Status};
 use stox::stanza::{Inbound, Stanza};
 use stox::store::{Memory, Store};
 
+use super::LINKS;
+
 const START: Moment = Moment(1_700_000_000_000);
-const LINK: &str = "example.net";
+/// The domain of the SIP users, and that of the XMPP users.
+const LOCAL: &str = "example.net";
+const REMOTE: &str = "example.com";
 
 /// The gateway, and the networks around it.
 pub(crate) struct Crowd {
@@ -42,7 +46,7 @@ impl Crowd {
     /// Nobody watches anybody yet. Without a store there is no way back after a restart, and no memory of it.
     pub(crate) fn new(store: Option<Memory>) -> Self {
         let mut config = Config::default();
-        for (name, value) in [
+        let usual = [
             ("sip_domain", "example.net"),
             ("xmpp_allow", "example.com"),
             ("contact", "192.0.2.9:5060"),
@@ -52,7 +56,8 @@ impl Crowd {
             ("max_domain_dialogs", "0"),
             ("max_domain_subscribes", "0"),
             ("notify_interval", "0"),
-        ] {
+        ];
+        for (name, value) in usual.iter().chain(LINKS) {
             config.set(name, value).unwrap();
         }
         let config = Arc::new(config);
@@ -69,7 +74,7 @@ impl Crowd {
             said: Vec::new(),
             inputs: VecDeque::new(),
         };
-        crowd.link(true);
+        crowd.links_come();
         crowd
     }
 
@@ -99,8 +104,19 @@ impl Crowd {
         self.settle();
     }
 
+    /// What a process is told once it runs.
+    fn links_come(&mut self) {
+        if self.config.uses_s2s() {
+            self.inputs.push_back(Input::FederationUp);
+            self.settle();
+        } else {
+            self.link(true);
+        }
+    }
+
+    /// The link comes or goes.
     pub(crate) fn link(&mut self, up: bool) {
-        let link = LINK.to_owned();
+        let link = self.config.link(LOCAL, REMOTE);
         self.inputs.push_back(if up {
             Input::LinkUp { link }
         } else {
@@ -120,7 +136,7 @@ impl Crowd {
         self.sent.clear();
         self.said.clear();
         self.settle();
-        self.link(true);
+        self.links_come();
     }
 
     /// Moves the clock, stopping at each deadline.
@@ -137,7 +153,7 @@ impl Crowd {
     fn stanza(&mut self, xml: &str) {
         let stanza = Stanza::from_element(xml.parse().unwrap()).unwrap();
         self.inputs.push_back(Input::Stanza(Box::new(Inbound {
-            link: LINK.into(),
+            link: self.config.link(LOCAL, REMOTE),
             stanza,
         })));
     }

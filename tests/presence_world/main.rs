@@ -17,3 +17,6 @@ mod stage;
 mod wire;
 mod world;
 mod xmpp_watcher;
+
+/// The parameters of the links: there is a component.
+const LINKS: &[(&str, &str)] = &[];

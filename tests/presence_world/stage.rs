@@ -77,6 +77,9 @@ impl Stage {
 
     pub(crate) fn link(&mut self, up: bool) {
         if up != self.world.link_up {
+            if !up {
+                self.world.stanzas.clear();
+            }
             self.world.link(up);
         }
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The SIP texts and stanzas of Romeo, who is on SIP, and Juliet, who is on XMPP.
 
+use minidom::Element;
 use stox::frame::{Flow, Protocol, Send, Slot};
 use stox::gateway::SipRequest;
 use stox::sip::Message;
@@ -35,6 +36,20 @@ Event: presence
 
 "
     )
+}
+
+/// What the sender of presence gets that its server could not deliver; none if it was an error itself.
+pub(crate) fn undeliverable(presence: &Element) -> Option<String> {
+    let attr = |name| presence.attr(name).unwrap_or_default();
+    (attr("type") != "error").then(|| {
+        format!(
+            "<presence from='{}' to='{}' id='{}' type='error'><error type='wait'>\
+             <remote-server-timeout xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>",
+            attr("to"),
+            attr("from"),
+            attr("id"),
+        )
+    })
 }
 
 pub(crate) const ASKS: &str =

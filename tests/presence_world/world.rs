@@ -3,6 +3,7 @@
 //!
 //! In: what a test lets happen, and time. Out: replies, requests and stanzas, kept until the test looks.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use minidom::Element;
@@ -11,13 +12,17 @@ use stox::frame::{Reply, RequestId, Send};
 use stox::gateway::{Batch, Gateway, Input, Output, RequestResult, SipRequest};
 use stox::record::{AuthorizationState, Direction, Moment, Snapshot};
 use stox::sip::{Message, Status};
-use stox::stanza::{Inbound, Stanza};
+use stox::stanza::{Inbound, LinkName, Stanza};
 use stox::store::{Memory, Store};
 
-use super::wire::arriving;
+use super::LINKS;
+use super::wire::{arriving, undeliverable};
 
 pub(crate) const START: Moment = Moment(1_700_000_000_000);
-const LINK: &str = "example.net";
+
+/// The domain of the SIP users, and that of the XMPP users.
+const LOCAL: &str = "example.net";
+const REMOTE: &str = "example.com";
 
 /// A gateway, its store, and what came out of it.
 pub(crate) struct World {
@@ -32,7 +37,12 @@ pub(crate) struct World {
     pub(crate) stanzas: Vec<Element>,
     /// The process dies after its next commit, before anything leaves.
     pub(crate) dying: bool,
+    /// Whether the link to the XMPP users' domain is up.
     pub(crate) link_up: bool,
+    /// Links that are down: what is sent over one between servers comes back.
+    down: BTreeSet<LinkName>,
+    /// Stanzas that came back.
+    pub(crate) lost: u32,
 }
 
 impl World {
@@ -50,7 +60,7 @@ impl World {
             ("contact", "192.0.2.9:5060"),
             ("outbound_proxy", "sip:192.0.2.9:5060"),
         ];
-        for (name, value) in usual.iter().chain(parameters) {
+        for (name, value) in usual.iter().chain(LINKS).chain(parameters) {
             config.set(name, value).unwrap();
         }
         let config = Arc::new(config);
@@ -66,13 +76,21 @@ impl World {
             stanzas: vec![],
             dying: false,
             link_up: false,
+            down: BTreeSet::new(),
+            lost: 0,
         };
-        world.link(true);
+        world.links_come();
         world
     }
 
     /// The process dies and starts again from what is durable.
     pub(crate) fn restart(&mut self) {
+        self.restart_without_links();
+        self.links_come();
+    }
+
+    /// As [`Self::restart`], before there are links.
+    pub(crate) fn restart_without_links(&mut self) {
         self.generation += 1;
         let snapshot = self.store.load().unwrap();
         let seed = [100 + u8::try_from(self.generation).unwrap(); 32];
@@ -84,17 +102,41 @@ impl World {
             self.now,
         );
         self.drain();
-        self.link(true);
     }
 
+    /// What a process is told once it runs.
+    fn links_come(&mut self) {
+        self.down.clear();
+        if self.config.uses_s2s() {
+            self.link_up = true;
+            self.input(Input::FederationUp);
+        } else {
+            self.link(true);
+        }
+    }
+
+    /// All links could be made again, of which the gateway knows nothing yet.
+    #[allow(dead_code, reason = "only for links between servers")]
+    pub(crate) fn mend(&mut self) {
+        self.down.clear();
+    }
+
+    /// The link to the XMPP users' domain comes or goes.
     pub(crate) fn link(&mut self, up: bool) {
         self.link_up = up;
-        let link = LINK.to_owned();
-        self.input(if up {
-            Input::LinkUp { link }
+        self.link_to(REMOTE, up);
+    }
+
+    /// The link to an XMPP domain comes or goes.
+    pub(crate) fn link_to(&mut self, remote: &str, up: bool) {
+        let link = self.config.link(LOCAL, remote);
+        if up {
+            self.down.remove(&link);
+            self.input(Input::LinkUp { link });
         } else {
-            Input::LinkDown { link }
-        });
+            self.down.insert(link.clone());
+            self.input(Input::LinkDown { link });
+        }
     }
 
     pub(crate) fn input(&mut self, input: Input) {
@@ -108,13 +150,38 @@ impl World {
         if std::mem::take(&mut self.dying) {
             return self.restart();
         }
+        let mut lost = Vec::new();
         for output in outputs {
             match output {
                 Output::Reply(reply) => self.replies.push(reply),
                 Output::Send(send) => self.sent.push(*send),
-                Output::Stanza { stanza, .. } => self.stanzas.push(stanza.into_element()),
+                Output::Stanza { link, stanza } => {
+                    let element = stanza.into_element();
+                    let domain = |name| element.attr(name).map(domain_of);
+                    if domain("from") == Some(LOCAL) {
+                        let remote = domain("to").unwrap_or_default();
+                        assert_eq!(link, self.config.link(LOCAL, remote));
+                    }
+                    if self.config.uses_s2s() && self.down.contains(&link) {
+                        lost.push((link, element));
+                    } else {
+                        self.stanzas.push(element);
+                    }
+                }
             }
         }
+        for (link, element) in lost {
+            self.lose(link, &element);
+        }
+    }
+
+    /// What is sent over a link between servers that cannot be made comes back.
+    fn lose(&mut self, link: LinkName, element: &Element) {
+        self.lost += 1;
+        if let Some(error) = undeliverable(element) {
+            self.xmpp(&error);
+        }
+        self.input(Input::LinkDown { link });
     }
 
     /// Moves the clock, stopping at each deadline.
@@ -160,11 +227,10 @@ impl World {
             .replacen(' ', " xmlns='jabber:client' ", 1)
             .parse()
             .unwrap();
+        let remote = element.attr("from").map_or(REMOTE, domain_of);
+        let link = self.config.link(LOCAL, remote);
         let stanza = Stanza::from_element(element).unwrap();
-        self.input(Input::Stanza(Box::new(Inbound {
-            link: LINK.into(),
-            stanza,
-        })));
+        self.input(Input::Stanza(Box::new(Inbound { link, stanza })));
     }
 
     /// The one request sent since the last look.
@@ -242,4 +308,10 @@ impl World {
             assert_eq!(total, u64::try_from(counted.count()).unwrap(), "{label}");
         }
     }
+}
+
+/// The domain of an address.
+fn domain_of(jid: &str) -> &str {
+    let bare = jid.split('/').next().unwrap_or_default();
+    bare.rsplit('@').next().unwrap_or_default()
 }

@@ -24,7 +24,7 @@ use super::desk::Desk;
 use super::dialog::{CallIndex, Dialog};
 use super::ledger::Ledger;
 use super::timers::Timer;
-use super::walks::{LOOKS, ROUND, Walks};
+use super::walks::{LOOKS, News, ROUND, Walks};
 
 /// Subscriptions that ran out while nothing ran, ended each millisecond after a restart.
 const OVERDUE: usize = 2;
@@ -35,7 +35,8 @@ pub(super) struct SipWatchers {
     watches: IndexMap<Pair, Watch>,
     notifiers: IndexMap<DialogId, Notifier>,
     calls: CallIndex,
-    walks: Walks,
+    /// Who is still to be told that a link came or went.
+    pub(super) walks: Walks,
     ledger: Ledger,
 }
 
@@ -198,87 +199,80 @@ impl SipWatchers {
         self.ledger.moved(desk, now, pair, before, state);
     }
 
-    /// A link came up: its pairs are to be brought up to date.
-    pub(super) fn link_came(&mut self, link: &str) {
-        self.walks.begin(link, self.watches.len());
-    }
-
-    /// A link has been down for so long that what it brought can no longer be shown.
-    pub(super) fn link_went(&mut self, link: &str) {
-        self.walks.begin(link, self.watches.len());
-    }
-
-    /// Whether a link's coming or going still concerns more pairs.
-    pub(super) fn goes_on(&self, link: &str) -> bool {
-        self.walks.goes_on(link)
-    }
-
-    /// Brings the next pairs up to date: undecided contacts are asked again, granted ones with a watcher are
-    /// probed.
-    pub(super) fn resync(&mut self, desk: &mut Desk, now: Moment, link: &str) {
-        let mut asked = 0;
+    /// Tells the next pairs that their link came or went.
+    pub(super) fn round(&mut self, desk: &mut Desk, now: Moment) {
+        let mut told = 0;
         for _ in 0..LOOKS {
-            if asked == ROUND {
+            if told == ROUND {
                 return;
             }
-            let Some(place) = self.walks.next(link) else {
+            let Some(place) = self.walks.next(self.watches.len()) else {
                 return;
             };
-            let Some((pair, watch)) = self.watches.get_index_mut(place) else {
+            let Some((pair, _)) = self.watches.get_index(place) else {
                 continue;
             };
-            if desk.link_of(&pair.sip) != link {
+            let link = desk.link_of(pair);
+            let Some(news) = self.walks.news(&link) else {
                 continue;
-            }
-            let question = match watch.authorization {
-                Some(AuthorizationState::Pending) => Type::Subscribe,
-                Some(AuthorizationState::Granted) if watch.dialogs.is_empty() => {
-                    watch.presence.forget();
-                    continue;
-                }
-                Some(AuthorizationState::Granted) => Type::Probe,
-                Some(AuthorizationState::Refused | AuthorizationState::Cancelled) | None => {
-                    continue;
-                }
             };
-            if watch.presence.is_known() && question == Type::Probe {
-                // What was said while the link was down is lost: only what is said again still holds.
-                watch.presence.doubt();
-                let wait = u64::from(desk.config.probe_timeout);
-                desk.timers
-                    .set(Timer::Settle(pair.clone()), now.plus_secs(wait));
+            let pair = pair.clone();
+            let said = match news {
+                News::Came | News::Tried => {
+                    desk.links.is_up(&link) && self.bring_up_to_date(desk, now, &pair, news)
+                }
+                News::Lost => self.show_lost(desk, now, &pair),
+            };
+            told += usize::from(said);
+            if said && news == News::Tried {
+                self.walks.told(&link);
             }
-            desk.presence_of_type(pair, question);
-            asked += 1;
         }
     }
 
-    /// Shows the next watchers that their contacts cannot be reached.
-    pub(super) fn show_lost(&mut self, desk: &mut Desk, now: Moment, link: &str) {
-        let mut shown = 0;
-        for _ in 0..LOOKS {
-            if shown == ROUND {
-                return;
+    /// An undecided contact is asked again, one who has approved is probed if he is watched; `false` if there
+    /// is nothing to ask.
+    fn bring_up_to_date(&mut self, desk: &mut Desk, now: Moment, pair: &Pair, news: News) -> bool {
+        let Some(watch) = self.watches.get_mut(pair) else {
+            return false;
+        };
+        let question = match watch.authorization {
+            Some(AuthorizationState::Pending) => Type::Subscribe,
+            Some(AuthorizationState::Granted) if watch.dialogs.is_empty() => {
+                watch.presence.forget();
+                return false;
             }
-            let Some(place) = self.walks.next(link) else {
-                return;
-            };
-            let Some((pair, watch)) = self.watches.get_index_mut(place) else {
-                continue;
-            };
-            if watch.presence.is_known() && desk.link_of(&pair.sip) == link {
+            Some(AuthorizationState::Granted) => Type::Probe,
+            Some(AuthorizationState::Refused | AuthorizationState::Cancelled) | None => {
+                return false;
+            }
+        };
+        if watch.presence.is_known() && question == Type::Probe && news == News::Came {
+            // What was said while the link was down is lost: only what is said again still holds.
+            watch.presence.doubt();
+            let wait = u64::from(desk.config.probe_timeout);
+            desk.timers
+                .set(Timer::Settle(pair.clone()), now.plus_secs(wait));
+        }
+        desk.presence_of_type(pair, question)
+    }
+
+    /// Shows the watchers of a contact that he cannot be reached; `false` if nothing of him is shown.
+    fn show_lost(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) -> bool {
+        match self.watches.get_mut(pair) {
+            Some(watch) if watch.presence.is_known() => {
                 watch.presence.all_unavailable();
-                let pair = pair.clone();
-                self.notify_pair(desk, now, &pair, Owed::Change);
-                shown += 1;
+                self.notify_pair(desk, now, pair, Owed::Change);
+                true
             }
+            Some(_) | None => false,
         }
     }
 
     /// A probe has been answered as far as it will be: what was not said again is gone.
     pub(super) fn settle(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
         if let Some(watch) = self.watches.get_mut(pair)
-            && desk.link_is_up(&desk.link_of(&pair.sip))
+            && desk.can_reach(pair)
             && watch.presence.settle()
         {
             self.notify_pair(desk, now, pair, Owed::Change);

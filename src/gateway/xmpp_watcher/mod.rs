@@ -27,9 +27,12 @@ use super::dialog::{CallIndex, Dialog};
 use super::ledger::Ledger;
 use super::resources::Resources;
 use super::timers::Timer;
-use super::walks::{LOOKS, ROUND, Walks};
+use super::walks::{LOOKS, News, ROUND, Walks};
 use refusals::Refusals;
-use standing::{Approval, Standing};
+use standing::Standing;
+
+/// Stanzas that tell a watcher what he may have missed: mostly `subscribed` and presence of one resource.
+const MISSED: usize = 2;
 
 /// All XMPP watchers.
 #[derive(Debug)]
@@ -39,7 +42,8 @@ pub(super) struct XmppWatchers {
     calls: CallIndex,
     ledger: Ledger,
     refusals: Refusals,
-    walks: Walks,
+    /// Who is still to be told that a link came.
+    pub(super) walks: Walks,
     /// Subscriptions that ran out before a restart: when, and of whom.
     missed: Vec<(Moment, Pair)>,
 }
@@ -211,44 +215,33 @@ impl XmppWatchers {
             .is_some_and(|w| w.shown.values().any(shown::is_available))
     }
 
-    /// A link came up: what could not be sent while it was down is to be.
-    pub(super) fn link_came(&mut self, link: &str) {
-        self.walks.begin(link, self.watchers.len());
-    }
-
-    /// Whether a link's coming still concerns more pairs.
-    pub(super) fn goes_on(&self, link: &str) -> bool {
-        self.walks.goes_on(link)
-    }
-
-    /// Sends the next watchers what could not be sent while a link was down.
-    pub(super) fn resync(&mut self, desk: &mut Desk, now: Moment, link: &str) {
+    /// Tells the next watchers, now that their link came, what they may have missed.
+    pub(super) fn round(&mut self, desk: &mut Desk, now: Moment) {
         let mut told = 0;
         for _ in 0..LOOKS {
-            if told == ROUND {
+            if told >= ROUND {
                 return;
             }
-            let Some(place) = self.walks.next(link) else {
+            let Some(place) = self.walks.next(self.watchers.len()) else {
                 return;
             };
-            let Some((pair, watcher)) = self.watchers.get_index_mut(place) else {
+            let Some((pair, watcher)) = self.watchers.get_index(place) else {
                 continue;
             };
-            if !watcher.standing.waits_for_link() || desk.link_of(&pair.sip) != link {
+            if !watcher.standing.may_have_missed() {
                 continue;
             }
-            told += 1;
-            let pair = pair.clone();
-            match &mut watcher.standing {
-                Standing::Cancelled => self.tell_unsubscribed(desk, now, &pair),
-                Standing::Granted(grant) => {
-                    grant.stale = false;
-                    if grant.approval == Approval::Owed {
-                        self.tell_subscribed(desk, &pair);
-                    }
-                    self.tell_changes(desk, &pair);
+            let link = desk.link_of(pair);
+            let Some(news) = self.walks.news(&link) else {
+                continue;
+            };
+            if desk.links.is_up(&link) {
+                let pair = pair.clone();
+                told += MISSED;
+                self.tell_missed(desk, now, &pair);
+                if news == News::Tried {
+                    self.walks.told(&link);
                 }
-                Standing::Stranger | Standing::Leaving | Standing::Pending => {}
             }
         }
     }

@@ -77,7 +77,7 @@ impl XmppWatchers {
     /// An `unsubscribed` left a while ago: its authorisation is forgotten if the link has stayed up.
     pub(in super::super) fn forget_cancelled(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
         let cancelled = self.standing(pair) == Standing::Cancelled;
-        if cancelled && desk.link_is_up(&desk.link_of(&pair.sip)) {
+        if cancelled && desk.links.is_sound(&desk.link_of(pair)) {
             self.stand(desk, now, pair, Standing::Stranger);
             self.forget_if_idle(pair);
         }
@@ -102,7 +102,7 @@ impl XmppWatchers {
 
     /// Every resource shown as available goes.
     pub(super) fn tell_gone(&mut self, desk: &mut Desk, pair: &Pair) {
-        if !desk.link_is_up(&desk.link_of(&pair.sip)) {
+        if !desk.can_reach(pair) {
             return;
         }
         let Some(watcher) = self.watchers.get_mut(pair) else {
@@ -126,7 +126,7 @@ impl XmppWatchers {
         let Standing::Granted(grant) = &mut watcher.standing else {
             return;
         };
-        if !desk.link_is_up(&desk.link_of(&pair.sip)) {
+        if !desk.can_reach(pair) {
             grant.stale = true;
             return;
         }
@@ -134,6 +134,7 @@ impl XmppWatchers {
         for (resource, told) in watcher.shown.iter() {
             if is_available(told) && !current.contains(resource) {
                 news.push((resource.to_owned(), offline()));
+                grant.departed = true;
             }
         }
         for (resource, availability) in current.iter() {
@@ -150,6 +151,30 @@ impl XmppWatchers {
             let presence = availability.to_presence();
             desk.presence(&pair.sip, &resource, pair.xmpp.clone().into(), presence);
         }
+    }
+
+    /// All over again what a watcher was told before the link came, and what he could not be told.
+    pub(super) fn tell_missed(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
+        let Some(watcher) = self.watchers.get_mut(pair) else {
+            return;
+        };
+        let grant = match &mut watcher.standing {
+            Standing::Cancelled => return self.tell_unsubscribed(desk, now, pair),
+            Standing::Granted(grant) => grant,
+            Standing::Stranger | Standing::Leaving | Standing::Pending => return,
+        };
+        grant.stale = false;
+        let departed = std::mem::take(&mut grant.departed);
+        if grant.informed || grant.approval == Approval::Owed {
+            // What he has of each resource is unknown, but of those that went before nothing is known here.
+            grant.informed = departed;
+            watcher.shown.values_mut().for_each(|told| *told = None);
+            self.tell_subscribed(desk, pair);
+            if departed {
+                desk.presence_of_type(pair, Type::Unavailable);
+            }
+        }
+        self.tell_changes(desk, pair);
     }
 
     /// What the live dialogs of a pair show; a resource that one of them shows as available is.

@@ -27,6 +27,8 @@ pub(super) struct Grant {
     pub(super) informed: bool,
     /// Presence changed while the link was down.
     pub(super) stale: bool,
+    /// He has been told of a resource that it has gone, and of it no more.
+    pub(super) departed: bool,
 }
 
 /// Whether the watcher has been told `subscribed`.
@@ -73,10 +75,12 @@ impl Standing {
         }
     }
 
-    /// Whether something is to be said as soon as the link is up.
-    pub(super) fn waits_for_link(self) -> bool {
+    /// Whether something was said over the link that may be lost, or could not be said.
+    pub(super) fn may_have_missed(self) -> bool {
         match self {
-            Self::Granted(grant) => grant.stale || grant.approval == Approval::Owed,
+            Self::Granted(grant) => {
+                grant.informed || grant.stale || grant.approval == Approval::Owed
+            }
             Self::Cancelled => true,
             Self::Stranger | Self::Leaving | Self::Pending => false,
         }

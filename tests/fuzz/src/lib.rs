@@ -19,6 +19,9 @@ mod wire;
 mod world;
 pub mod xmpp_stream;
 
+/// The parameters of the links: there is a component.
+const LINKS: &[(&str, &str)] = &[];
+
 /// A target.
 pub type Target = fn(&[u8]);
 

@@ -2,7 +2,7 @@
 //! Anything that can happen to the core, in any order, against a small reference of who may see whom.
 //!
 //! In: a play, one step a letter with its operands (`seeds/sequence/` has readable ones); what is no step is
-//! skipped. Two SIP users and two XMPP users watch each other. Promised, after every step: nobody is shown
+//! skipped. A play that begins with `f` has links between servers. Two SIP users and two XMPP users watch each other. Promised, after every step: nobody is shown
 //! presence of somebody who did not let him, or that was not so; a request has one answer; no CSeq of a
 //! dialog goes back. And after the play: when nobody wants or answers anything any more, nothing stays open.
 
@@ -33,8 +33,8 @@ const MAX_TIMEOUTS: usize = 20_000;
 
 /// Plays, lets everybody go, and looks for what is left.
 pub fn run(bytes: &[u8]) {
-    let mut stage = Stage::new();
     let mut script = Script(bytes);
+    let mut stage = Stage::new(script.begins_with(b'f'));
     let mut steps = 0;
     while steps < MAX_STEPS
         && let Some(step) = script.next()
@@ -48,6 +48,10 @@ pub fn run(bytes: &[u8]) {
 struct Script<'a>(&'a [u8]);
 
 impl Script<'_> {
+    fn begins_with(&self, letter: u8) -> bool {
+        self.0.first() == Some(&letter)
+    }
+
     fn next(&mut self) -> Option<u8> {
         let (&first, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -81,6 +85,13 @@ impl Script<'_> {
         }
     }
 }
+
+/// The parameters of links between servers.
+const BETWEEN_SERVERS: [(&str, &str); 3] = [
+    ("listen", "192.0.2.9:5269"),
+    ("certificate", "/etc/stox/example.net.pem"),
+    ("private_key", "/etc/stox/example.net.key"),
+];
 
 /// No request of ours has this number.
 const NO_REQUEST: RequestId = RequestId(u64::MAX);
@@ -117,9 +128,13 @@ struct Stage {
 }
 
 impl Stage {
-    fn new() -> Self {
+    fn new(federates: bool) -> Self {
+        let mut parameters = vec![("notify_interval", "0")];
+        if federates {
+            parameters.extend(BETWEEN_SERVERS);
+        }
         Self {
-            world: World::new(),
+            world: World::with(&parameters),
             relations: Default::default(),
             phones: Vec::new(),
             calls: BTreeMap::new(),

@@ -3,7 +3,7 @@
 //! never, and what they make the gateway send is legal.
 
 use stox::gateway::Input;
-use stox::stanza::{Inbound, Stanza};
+use stox::stanza::{Inbound, LinkName, Stanza};
 use stox::xmpp::stream::{Decoder, Limits, Received};
 use xmpp_parsers::iq::Iq;
 
@@ -41,7 +41,7 @@ fn take(world: &mut World, stanza: Stanza) {
         Stanza::Presence(_) | Stanza::Message(_) => None,
     };
     let inbound = Inbound {
-        link: "example.net".to_owned(),
+        link: LinkName::component("example.net"),
         stanza,
     };
     world.input(Input::Stanza(Box::new(inbound)));
