@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The loop: takes what has come, lets the core decide, carries out what it decided.
 
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +22,7 @@ use crate::record::{Moment, Snapshot};
 use crate::store::{Committed, Writer};
 use crate::xmpp::LinkEvent;
 
+use super::StartError;
 use super::backlog::Backlog;
 use super::clock::Clock;
 use super::limits::Limits;
@@ -129,9 +129,9 @@ impl MainLoop {
         end: Arc<GatewayEnd>,
         writer: Writer,
         commits: mpsc::UnboundedReceiver<Committed>,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, StartError> {
         let clock = Clock::start();
-        let (links, events) = Links::open(&config);
+        let (links, events) = Links::open(&config)?;
         let federates = config.uses_s2s();
         let gateway = Gateway::new(config, snapshot, end.generation, random()?, clock.now());
         let mut beat = tokio::time::interval(BEAT);
@@ -301,22 +301,24 @@ impl MainLoop {
         match event {
             LinkEvent::Up { link } => {
                 tracing::info!(%link, "link is up");
-                self.links.set_up(&link, true);
-                self.tell(LinkNews {
-                    link: link.to_string(),
-                    up: true,
-                    reason: String::new(),
-                });
+                if self.links.set_up(&link, true) {
+                    self.tell(LinkNews {
+                        link: link.to_string(),
+                        up: true,
+                        reason: String::new(),
+                    });
+                }
                 self.input(Input::LinkUp { link });
             }
             LinkEvent::Down { link, reason } => {
-                tracing::warn!(%link, reason, "link is down");
-                self.links.set_up(&link, false);
-                self.tell(LinkNews {
-                    link: link.to_string(),
-                    up: false,
-                    reason,
-                });
+                if self.links.set_up(&link, false) {
+                    tracing::warn!(%link, reason, "link is down");
+                    self.tell(LinkNews {
+                        link: link.to_string(),
+                        up: false,
+                        reason,
+                    });
+                }
                 self.input(Input::LinkDown { link });
             }
             LinkEvent::Stanza(inbound) => self.input(Input::Stanza(Box::new(inbound))),

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::process::{EXIT_CANNOT_START, GatewayEnd, give_back_memory};
 use crate::store::{Sqlite, Store, Writer};
+use crate::xmpp::s2s::FederationError;
 
 use log::Log;
 use main_loop::MainLoop;
@@ -55,6 +56,8 @@ pub fn run(config: Arc<Config>, end: GatewayEnd) -> i32 {
 enum StartError {
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    #[error(transparent)]
+    Federation(#[from] FederationError),
     #[error(transparent)]
     Io(#[from] std::io::Error),
 }

@@ -134,12 +134,33 @@ mod tests {
         for n in 0..30 {
             let taken = n < 3;
             let all = all.enter(address(n), now);
-            assert_eq!(all, if taken { Ok(()) } else { Err(Limit::Connections) });
+            assert_eq!(
+                all,
+                if taken {
+                    Ok(())
+                } else {
+                    Err(Limit::Connections)
+                }
+            );
             let one = of_address.enter(address(1), now);
-            assert_eq!(one, if taken { Ok(()) } else { Err(Limit::AddressConnections) });
+            assert_eq!(
+                one,
+                if taken {
+                    Ok(())
+                } else {
+                    Err(Limit::AddressConnections)
+                }
+            );
             let tried = attempts.enter(address(1), now);
             attempts.leave(address(1));
-            assert_eq!(tried, if taken { Ok(()) } else { Err(Limit::AddressAttempts) });
+            assert_eq!(
+                tried,
+                if taken {
+                    Ok(())
+                } else {
+                    Err(Limit::AddressAttempts)
+                }
+            );
         }
         of_address.leave(address(1));
         assert_eq!(of_address.enter(address(1), now), Ok(()));
@@ -153,7 +174,10 @@ mod tests {
         assert_eq!(admission.enter("2001:db8::1".parse().unwrap(), now), Ok(()));
         let neighbour = admission.enter("2001:db8::2".parse().unwrap(), now);
         assert_eq!(neighbour, Err(Limit::AddressConnections));
-        assert_eq!(admission.enter("2001:db8:0:1::1".parse().unwrap(), now), Ok(()));
+        assert_eq!(
+            admission.enter("2001:db8:0:1::1".parse().unwrap(), now),
+            Ok(())
+        );
         admission.leave("2001:db8::1".parse().unwrap());
         admission.leave("2001:db8:0:1::1".parse().unwrap());
         assert_eq!(admission.enter(address(1), now + 2 * MINUTE), Ok(()));

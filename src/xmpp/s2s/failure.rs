@@ -23,11 +23,15 @@ pub(super) enum Failure {
     TlsRefused,
     #[error("the server's certificate is refused: {0}; dialback is off")]
     Untrusted(String),
-    #[error("the server does not offer EXTERNAL, so it does not accept our certificate; dialback is off")]
+    #[error(
+        "the server does not offer EXTERNAL, so it does not accept our certificate; dialback is off"
+    )]
     NoExternal,
     #[error("the server refused our certificate (EXTERNAL): {0}")]
     ExternalRefused(String),
-    #[error("dialback failed: the server found our key invalid; does DNS for {0} lead to this gateway?")]
+    #[error(
+        "dialback failed: the server found our key invalid; does DNS for {0} lead to this gateway?"
+    )]
     KeyInvalid(String),
     #[error("dialback failed: the server answered {0}")]
     KeyError(String),

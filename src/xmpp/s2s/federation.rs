@@ -87,7 +87,7 @@ pub struct StreamView {
 }
 
 /// Counters since the start.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FederationTotals {
     /// Stanzas received.
     pub stanzas_in: u64,
@@ -186,12 +186,27 @@ impl Federation {
             peer: Some(stream.peer),
             distrust: agreed.distrust.unwrap_or_default(),
             acknowledged: agreed.management,
-            queue_bytes: stream.outgoing.links().iter().map(|link| link.bytes()).sum(),
+            queue_bytes: stream
+                .outgoing
+                .links()
+                .iter()
+                .map(|link| link.bytes())
+                .sum(),
             stanzas_in: stream.stanzas_in(),
             stanzas_out: stream.outgoing.stanzas(),
             since: Some(stream.since),
             last_error: String::new(),
         }
+    }
+
+    /// How many links a stream carries now.
+    pub fn links_up(&self) -> u64 {
+        let up = self
+            .hub
+            .links()
+            .into_iter()
+            .filter(|link| link.state() == "up");
+        up.map(|_| 1).sum()
     }
 
     /// Counters.
@@ -210,7 +225,11 @@ impl Federation {
     pub fn close_link(&self, name: &LinkName) -> bool {
         let mut any = false;
         for stream in self.hub.streams() {
-            let carries = stream.agreed().pairs.iter().any(|(pair, _)| pair.link() == *name);
+            let carries = stream
+                .agreed()
+                .pairs
+                .iter()
+                .any(|(pair, _)| pair.link() == *name);
             if carries {
                 stream.closing.notify_one();
                 any = true;
@@ -248,10 +267,12 @@ fn files(config: &Config) -> CertificateFiles {
     CertificateFiles {
         ca_list: config.ca_list.clone(),
         own: pairs
-            .map(|(certificate, private_key): (&PathBuf, &PathBuf)| KeyFiles {
-                certificate: certificate.clone(),
-                private_key: private_key.clone(),
-            })
+            .map(
+                |(certificate, private_key): (&PathBuf, &PathBuf)| KeyFiles {
+                    certificate: certificate.clone(),
+                    private_key: private_key.clone(),
+                },
+            )
             .collect(),
     }
 }

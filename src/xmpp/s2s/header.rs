@@ -54,10 +54,11 @@ mod tests {
     #[test]
     fn what_waits_can_be_read_again() {
         let pair = DomainPair::new("sip.example", "xmpp.example");
-        let stanza: Element = "<message xmlns='jabber:client' from='a@sip.example' to='b@xmpp.example'>\
+        let stanza: Element =
+            "<message xmlns='jabber:client' from='a@sip.example' to='b@xmpp.example'>\
             <body>x &amp; y</body><x xmlns='urn:x'/></message>"
-            .parse()
-            .unwrap();
+                .parse()
+                .unwrap();
         let mut bytes = Vec::new();
         writer(&pair).unwrap().write(&stanza, &mut bytes).unwrap();
         let limits = Limits::with_stanza(10_000);

@@ -16,7 +16,7 @@ use xmpp_parsers::ns::JABBER_CLIENT;
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::config::{Config, Limit, Reached};
-use crate::stanza::{Inbound, LinkName, Stanza};
+use crate::stanza::{Inbound, Stanza};
 use crate::xmpp::dns::Locator;
 use crate::xmpp::outbox::SendError;
 use crate::xmpp::stream::Limits;
@@ -108,7 +108,11 @@ impl Hub {
     // --- stanzas
 
     /// Sends a stanza of ours; never waits. What cannot be delivered comes back as an error from its addressee.
-    pub(super) fn send(self: &Arc<Self>, pair: &DomainPair, stanza: &Element) -> Result<(), SendError> {
+    pub(super) fn send(
+        self: &Arc<Self>,
+        pair: &DomainPair,
+        stanza: &Element,
+    ) -> Result<(), SendError> {
         let mut links = lock(&self.links);
         let link = match links.get(pair) {
             Some(link) => Arc::clone(link),
@@ -123,7 +127,11 @@ impl Hub {
                     self.bounce(pair, stanza, &DefinedCondition::RemoteServerTimeout);
                     return Ok(());
                 }
-                let link = Arc::new(Link::new(pair.clone(), self.config.max_link_queue, &self.timing));
+                let link = Arc::new(Link::new(
+                    pair.clone(),
+                    self.config.max_link_queue,
+                    &self.timing,
+                ));
                 links.insert(pair.clone(), Arc::clone(&link));
                 link
             }
@@ -153,7 +161,12 @@ impl Hub {
     }
 
     /// Tells the senders of stanzas written for a link that they cannot be delivered.
-    pub(super) async fn return_all(&self, pair: &DomainPair, stanzas: Vec<Bytes>, condition: DefinedCondition) {
+    pub(super) async fn return_all(
+        &self,
+        pair: &DomainPair,
+        stanzas: Vec<Bytes>,
+        condition: DefinedCondition,
+    ) {
         for bytes in stanzas {
             let error = read_back(pair, &bytes, self.limits)
                 .and_then(|stanza| self.returned(pair, &stanza, &condition));
@@ -178,7 +191,12 @@ impl Hub {
         }
     }
 
-    fn returned(&self, pair: &DomainPair, stanza: &Element, condition: &DefinedCondition) -> Option<LinkEvent> {
+    fn returned(
+        &self,
+        pair: &DomainPair,
+        stanza: &Element,
+        condition: &DefinedCondition,
+    ) -> Option<LinkEvent> {
         let error = undeliverable(stanza, condition)?;
         lock(&self.tally).stanzas_returned += 1;
         let stanza = Stanza::from_element(error).ok()?;
@@ -230,7 +248,11 @@ impl Hub {
         if links.len() >= most {
             return None;
         }
-        let link = Arc::new(Link::new(pair.clone(), self.config.max_link_queue, &self.timing));
+        let link = Arc::new(Link::new(
+            pair.clone(),
+            self.config.max_link_queue,
+            &self.timing,
+        ));
         links.insert(pair.clone(), Arc::clone(&link));
         Some(link)
     }
@@ -240,30 +262,35 @@ impl Hub {
         lock(&self.links).values().cloned().collect()
     }
 
-    /// Forgets a link on which nothing waits and that nobody carries.
+    /// Forgets a link that never was up and on which nothing waits.
     pub(super) fn forget(&self, link: &Arc<Link>) {
         let mut links = lock(&self.links);
-        if link.is_idle() {
+        if link.is_nothing() {
             links.remove(&link.pair);
         }
     }
 
     /// Tells the core that a link is up, or that it may be tried again.
-    pub(super) async fn tell_up(&self, link: LinkName) {
-        // When it is gone there is nobody to be told.
-        let _ = self.events.send(LinkEvent::Up { link }).await;
+    pub(super) async fn tell_up(&self, link: &Link) {
+        if link.tell(true) {
+            let link = link.pair.link();
+            // When it is gone there is nobody to be told.
+            let _ = self.events.send(LinkEvent::Up { link }).await;
+        }
     }
 
     /// Tells the core that a link cannot be made.
-    pub(super) async fn tell_down(&self, link: LinkName, reason: String) {
+    pub(super) async fn tell_down(&self, link: &Link, reason: String) {
+        link.tell(false);
+        let link = link.pair.link();
         let _ = self.events.send(LinkEvent::Down { link, reason }).await;
     }
 
     /// The other server has come to us: it is worth while to go to it.
     pub(super) async fn seen(&self, pair: &DomainPair) {
         let link = lock(&self.links).get(pair).cloned();
-        if link.is_some_and(|link| link.recovers()) {
-            self.tell_up(pair.link()).await;
+        if let Some(link) = link.filter(|link| link.recovers()) {
+            self.tell_up(&link).await;
         }
     }
 

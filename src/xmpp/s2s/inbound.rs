@@ -121,15 +121,21 @@ async fn secure(
 }
 
 /// What comes before TLS: a header, and `<starttls/>`.
-async fn starttls(reader: &mut Reader<TcpStream>, responder: &mut Responder) -> Result<(), Failure> {
+async fn starttls(
+    reader: &mut Reader<TcpStream>,
+    responder: &mut Responder,
+) -> Result<(), Failure> {
     let mut bytes = Vec::new();
     let mut opening = Vec::new();
-    let mut writer = Writer::open(header(None, None, None), &mut opening).map_err(|_| Failure::Domain)?;
+    let mut writer =
+        Writer::open(header(None, None, None), &mut opening).map_err(|_| Failure::Domain)?;
     let mut opened = false;
     let untrusted = |_: &str| Err(String::new());
     loop {
         let steps = match reader.next().await.map_err(Failure::from) {
-            Ok(received) => responder.received(received, &untrusted).map_err(Failure::Illegal),
+            Ok(received) => responder
+                .received(received, &untrusted)
+                .map_err(Failure::Illegal),
             Err(failure) => Err(failure),
         };
         let steps = match steps {
@@ -152,11 +158,15 @@ async fn starttls(reader: &mut Reader<TcpStream>, responder: &mut Responder) -> 
                     opened = true;
                 }
                 Step::Send(element) => {
-                    writer.write(&element, &mut bytes).map_err(|_| Failure::Domain)?;
+                    writer
+                        .write(&element, &mut bytes)
+                        .map_err(|_| Failure::Domain)?;
                 }
                 Step::StartTls => {
                     let proceed = minidom::Element::bare("proceed", xmpp_parsers::ns::TLS);
-                    writer.write(&proceed, &mut bytes).map_err(|_| Failure::Domain)?;
+                    writer
+                        .write(&proceed, &mut bytes)
+                        .map_err(|_| Failure::Domain)?;
                     reader.source_mut().write_all(&bytes).await?;
                     return Ok(());
                 }
@@ -191,7 +201,12 @@ async fn say_error(
     }
 }
 
-async fn converse(hub: &Arc<Hub>, connection: Connection, peer: SocketAddr, deadline: Instant) -> Failure {
+async fn converse(
+    hub: &Arc<Hub>,
+    connection: Connection,
+    peer: SocketAddr,
+    deadline: Instant,
+) -> Failure {
     let Connection {
         stream,
         secured,
@@ -199,7 +214,10 @@ async fn converse(hub: &Arc<Hub>, connection: Connection, peer: SocketAddr, dead
     } = connection;
     let mut opening = Vec::new();
     let ours = responder.wanted().map(str::to_owned);
-    let Ok(writer) = Writer::open(header(ours.as_deref(), None, Some(&random::id())), &mut opening) else {
+    let Ok(writer) = Writer::open(
+        header(ours.as_deref(), None, Some(&random::id())),
+        &mut opening,
+    ) else {
         return Failure::Domain;
     };
     let outgoing = Outgoing::new(writer, Some(opening));

@@ -41,6 +41,8 @@ struct State {
     carrier: Carrier,
     backoff: Backoff,
     tally: Tally,
+    /// Whether the core was told that the link is up, and nothing else since.
+    told_up: bool,
 }
 
 /// Who sees to it that stanzas leave.
@@ -94,6 +96,7 @@ impl Link {
                 carrier: Carrier::Nobody,
                 backoff: Backoff::new(timing.retry_floor, timing.retry_ceiling),
                 tally: Tally::default(),
+                told_up: false,
             }),
             pair,
             closing: Notify::new(),
@@ -262,6 +265,17 @@ impl Link {
     /// Why the last stream ended, or none came about.
     pub(super) fn last_error(&self) -> String {
         self.lock().tally.last_error.clone().unwrap_or_default()
+    }
+
+    /// Notes that the core is told that the link is up, or not; `true` if that is news.
+    pub(super) fn tell(&self, up: bool) -> bool {
+        std::mem::replace(&mut self.lock().told_up, up) != up
+    }
+
+    /// Whether nothing is to be remembered of it.
+    pub(super) fn is_nothing(&self) -> bool {
+        let never_up = self.lock().tally.times_up == 0;
+        never_up && self.is_idle()
     }
 
     /// Whether nothing waits and nobody is busy with it.

@@ -32,7 +32,7 @@ mod site;
 mod socket;
 mod verify;
 
-pub use federation::{Federation, FederationError, StreamView};
+pub use federation::{Federation, FederationError, FederationTotals, StreamView};
 
 #[cfg(test)]
 mod tests;

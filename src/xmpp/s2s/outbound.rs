@@ -86,7 +86,12 @@ impl Keeper {
     }
 
     async fn open(&self) -> Result<Opened, Failure> {
-        let _permit = self.hub.connecting.acquire().await.map_err(|_| Failure::Crowded)?;
+        let _permit = self
+            .hub
+            .connecting
+            .acquire()
+            .await
+            .map_err(|_| Failure::Crowded)?;
         open(&self.hub, &self.link.pair, self.external).await
     }
 
@@ -105,7 +110,9 @@ impl Keeper {
                 let condition = failure.condition();
                 let stanzas = self.link.empty();
                 self.link.rest();
-                self.hub.return_all(&self.link.pair, stanzas, condition).await;
+                self.hub
+                    .return_all(&self.link.pair, stanzas, condition)
+                    .await;
                 false
             }
             Failure::Idle => waits,
@@ -117,7 +124,13 @@ impl Keeper {
     async fn converse(&mut self, opened: Opened) -> (Failure, Duration) {
         let (hub, pair) = (&self.hub, &self.link.pair);
         let outgoing = Outgoing::new(opened.writer, None);
-        let record = StreamRecord::new(hub.number(), Opener::Us, opened.peer, opened.secured.version, outgoing);
+        let record = StreamRecord::new(
+            hub.number(),
+            Opener::Us,
+            opened.peer,
+            opened.secured.version,
+            outgoing,
+        );
         let terms = opened.terms;
         {
             let mut agreed = record.agreed();
@@ -140,7 +153,7 @@ impl Keeper {
         self.link.connected(record.outgoing.wake());
         self.external = true;
         tracing::info!(link = %pair.link(), peer = %record.peer, by = terms.authentication.as_str(), "stream is up");
-        hub.tell_up(pair.link()).await;
+        hub.tell_up(&self.link).await;
         let failure = session.run(opened.sink).await;
         hub.ended(&record);
         record.outgoing.release();
@@ -152,7 +165,9 @@ impl Keeper {
         if matches!(failure, Failure::Stopped) {
             let stanzas = self.link.empty();
             self.link.rest();
-            self.hub.return_all(&self.link.pair, stanzas, failure.condition()).await;
+            self.hub
+                .return_all(&self.link.pair, stanzas, failure.condition())
+                .await;
             return false;
         }
         if self.external && self.hub.site.dialback && failure.speaks_for_dialback() {
@@ -186,14 +201,21 @@ impl Keeper {
             return false;
         };
         tracing::info!(link = %name, reason, "no stream can be made");
-        self.hub.tell_down(name, reason).await;
-        self.hub.return_all(&self.link.pair, stanzas, failure.condition()).await;
+        self.hub.tell_down(&self.link, reason).await;
+        self.hub
+            .return_all(&self.link.pair, stanzas, failure.condition())
+            .await;
         true
     }
 }
 
 /// What the authoritative server of the pair's remote domain says of a key.
-pub(super) async fn verify(hub: &Hub, pair: &DomainPair, id: &str, key: &str) -> Result<Answer, Failure> {
+pub(super) async fn verify(
+    hub: &Hub,
+    pair: &DomainPair,
+    id: &str,
+    key: &str,
+) -> Result<Answer, Failure> {
     let goal = Goal::Verify {
         id: id.to_owned(),
         key: key.to_owned(),
@@ -230,14 +252,17 @@ async fn open(hub: &Hub, pair: &DomainPair, external: bool) -> Result<Opened, Fa
 async fn attempts(hub: &Hub, pair: &DomainPair) -> Result<Attempts, Failure> {
     let locator = hub.locator();
     let mut steps = Steps::default();
-    let endpoints = locator.locate(&pair.remote, &mut steps).await.map_err(|error| {
-        let words = error.to_string();
-        if error.is_temporary() {
-            Failure::Unreachable(words)
-        } else {
-            Failure::NoServer(words)
-        }
-    })?;
+    let endpoints = locator
+        .locate(&pair.remote, &mut steps)
+        .await
+        .map_err(|error| {
+            let words = error.to_string();
+            if error.is_temporary() {
+                Failure::Unreachable(words)
+            } else {
+                Failure::NoServer(words)
+            }
+        })?;
     Ok(Attempts::new(locator, endpoints, steps))
 }
 
@@ -319,7 +344,9 @@ impl<'a> Negotiation<'a> {
             }
         };
         let certificates = self.hub.certificates.current();
-        let config = certificates.identities.client_config(&self.pair.local, beginning);
+        let config = certificates
+            .identities
+            .client_config(&self.pair.local, beginning);
         let (tls, secured) = tls::connect(stream, config, &self.pair.remote)
             .await
             .map_err(|error| Failure::Tls(error.to_string()))?;
@@ -347,7 +374,9 @@ impl<'a> Negotiation<'a> {
                     Step::Send(element) => {
                         let writer = self.writer.as_mut().ok_or(Failure::Domain)?;
                         let mut bytes = Vec::new();
-                        writer.write(&element, &mut bytes).map_err(|_| Failure::Domain)?;
+                        writer
+                            .write(&element, &mut bytes)
+                            .map_err(|_| Failure::Domain)?;
                         reader.source_mut().write_all(&bytes).await?;
                     }
                     Step::StartTls => return Ok(End::StartTls),

@@ -191,7 +191,8 @@ impl Outgoing {
         let pending = std::mem::take(&mut state.pending);
         drop(state);
         for link in &links {
-            let own = |(of, bytes): &(Arc<Link>, Bytes)| Arc::ptr_eq(of, link).then(|| bytes.clone());
+            let own =
+                |(of, bytes): &(Arc<Link>, Bytes)| Arc::ptr_eq(of, link).then(|| bytes.clone());
             link.give_back(pending.iter().filter_map(own).collect());
         }
         links

@@ -184,7 +184,10 @@ impl Responder {
             return Ok(steps);
         }
         self.trusted = level == Level::Secure
-            && self.theirs.as_deref().is_some_and(|theirs| judge(theirs).is_ok());
+            && self
+                .theirs
+                .as_deref()
+                .is_some_and(|theirs| judge(theirs).is_ok());
         let secure = level != Level::Plain;
         let features = Features {
             starttls: !secure,
@@ -221,14 +224,17 @@ impl Responder {
             let text = "from is no domain";
             return Err(StreamError::new(Condition::InvalidFrom, text));
         }
-        if theirs.as_deref().is_some_and(|theirs| !self.site.allows(theirs)) {
+        if theirs
+            .as_deref()
+            .is_some_and(|theirs| !self.site.allows(theirs))
+        {
             let text = "this gateway does not serve your domain";
             return Err(StreamError::new(Condition::PolicyViolation, text));
         }
         if level == Level::Authenticated {
             // What SASL proved is proven for this pair and no other.
-            let same = Some(&ours) == self.ours.as_ref()
-                && (theirs.is_none() || theirs == self.theirs);
+            let same =
+                Some(&ours) == self.ours.as_ref() && (theirs.is_none() || theirs == self.theirs);
             if !same {
                 let text = "the domains are not those of the authentication";
                 return Err(StreamError::new(Condition::InvalidFrom, text));
@@ -291,7 +297,10 @@ impl Responder {
         let name = match auth.text().trim() {
             "" | "=" => remote.clone(),
             text => {
-                let name = BASE64.decode(text).ok().and_then(|name| String::from_utf8(name).ok());
+                let name = BASE64
+                    .decode(text)
+                    .ok()
+                    .and_then(|name| String::from_utf8(name).ok());
                 match name.as_deref().and_then(domain) {
                     Some(name) => name,
                     None => return self.sasl_failure("incorrect-encoding"),
@@ -447,7 +456,12 @@ impl Responder {
         if self.proven.contains(&pair) {
             return Ok(pair);
         }
-        if self.proven.iter().any(|proven| proven.remote == pair.remote) && !self.site.serves(&pair.local) {
+        if self
+            .proven
+            .iter()
+            .any(|proven| proven.remote == pair.remote)
+            && !self.site.serves(&pair.local)
+        {
             let text = "to is at no domain that is served here";
             return Err(StreamError::new(Condition::HostUnknown, text));
         }
@@ -457,7 +471,10 @@ impl Responder {
 }
 
 fn misplaced(what: &str) -> StreamError {
-    StreamError::new(Condition::PolicyViolation, format!("{what} does not belong here"))
+    StreamError::new(
+        Condition::PolicyViolation,
+        format!("{what} does not belong here"),
+    )
 }
 
 fn unauthenticated() -> StreamError {

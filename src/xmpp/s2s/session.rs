@@ -152,7 +152,9 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
     async fn heard(&mut self, received: Received) -> Result<(), Failure> {
         match &mut self.side {
             Side::Accepted(responder) => {
-                let steps = responder.received(received, self.judge).map_err(Failure::Illegal)?;
+                let steps = responder
+                    .received(received, self.judge)
+                    .map_err(Failure::Illegal)?;
                 self.perform(steps).await
             }
             Side::Initiated { pair, bidi } => {
@@ -185,7 +187,11 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
                 Step::StartTls => return Err(Failure::Unexpected("<starttls>".to_owned())),
                 Step::Restart => self.restart(),
                 Step::Verify { pair, id, key } => self.verify(pair, id, key),
-                Step::Proven { pair, authentication, bidi } => {
+                Step::Proven {
+                    pair,
+                    authentication,
+                    bidi,
+                } => {
                     self.proven(pair, authentication, bidi).await;
                 }
                 Step::Stanza { pair, stanza } => self.take(&pair, stanza).await?,
@@ -231,15 +237,19 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
 
     async fn carry(&self, link: Arc<Link>) {
         if link.adopt(self.record.outgoing.wake()) {
-            let name = link.pair.link();
-            self.record.outgoing.carry(link);
-            self.hub.tell_up(name).await;
+            self.record.outgoing.carry(Arc::clone(&link));
+            self.hub.tell_up(&link).await;
         }
     }
 
     // --- a stream that we opened
 
-    async fn answered(&mut self, received: Received, pair: DomainPair, bidi: bool) -> Result<(), Failure> {
+    async fn answered(
+        &mut self,
+        received: Received,
+        pair: DomainPair,
+        bidi: bool,
+    ) -> Result<(), Failure> {
         match received {
             Received::Content(stanza) if bidi => {
                 let said = DomainPair::of(&stanza).map_err(Failure::Illegal)?;
@@ -272,7 +282,10 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
 
     fn say(&self, element: &Element) -> Result<(), Failure> {
         // A peer that asks and does not read what it is told.
-        self.outgoing().say(element).then_some(()).ok_or(Failure::Silent)
+        self.outgoing()
+            .say(element)
+            .then_some(())
+            .ok_or(Failure::Silent)
     }
 
     fn outgoing(&self) -> &'a Outgoing {
@@ -385,14 +398,21 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
                 .max(),
             Side::Accepted(_) => None,
         };
-        answered.map_or(self.reader.heard(), |answered| answered.max(self.reader.heard()))
+        answered.map_or(self.reader.heard(), |answered| {
+            answered.max(self.reader.heard())
+        })
     }
 
     /// From when on the stream counts as unused; a stream that the other server uses is its own to close, at first.
     fn idle_from(&self) -> Option<Instant> {
         let idle = self.hub.idle()?;
         let patience = if self.is_accepted() { 2 * idle } else { idle };
-        let sent = self.outgoing().links().iter().filter_map(|link| link.tally().used).max();
+        let sent = self
+            .outgoing()
+            .links()
+            .iter()
+            .filter_map(|link| link.tally().used)
+            .max();
         Some(sent.map_or(self.last, |sent| sent.max(self.last)) + patience)
     }
 

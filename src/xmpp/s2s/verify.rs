@@ -17,7 +17,9 @@ pub(super) async fn ask(hub: &Hub, pair: &DomainPair, id: &str, key: &str) -> An
         return Answer::Error(DefinedCondition::ResourceConstraint);
     }
     let asking = outbound::verify(hub, pair, id, key);
-    let asked = timeout(hub.timing.handshake, asking).await.unwrap_or(Err(Failure::Slow));
+    let asked = timeout(hub.timing.handshake, asking)
+        .await
+        .unwrap_or(Err(Failure::Slow));
     hub.end_verification(&pair.remote);
     match asked {
         Ok(Answer::Valid) => Answer::Valid,

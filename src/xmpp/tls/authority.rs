@@ -17,7 +17,8 @@ use x509_parser::prelude::FromDer as _;
 use super::key_pair::KeyFiles;
 
 /// 15 January 2027.
-pub(in crate::xmpp) const NOW: UnixTime = UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000));
+pub(in crate::xmpp) const NOW: UnixTime =
+    UnixTime::since_unix_epoch(Duration::from_secs(1_800_000_000));
 
 /// The day of a [`Leaf`].
 pub(in crate::xmpp) type Day = (i32, u8, u8);

@@ -194,7 +194,9 @@ mod tests {
             "<verify xmlns='jabber:server:dialback' from='a.example' to='b.example'>k</verify>",
             "<other xmlns='jabber:server:dialback' from='a.example' to='b.example'>k</other>",
             "<result xmlns='jabber:client' from='a.example' to='b.example'>k</result>",
-            &format!("<result xmlns='jabber:server:dialback' from='a.example' to='b.example'>{long}</result>"),
+            &format!(
+                "<result xmlns='jabber:server:dialback' from='a.example' to='b.example'>{long}</result>"
+            ),
         ] {
             assert_eq!(Dialback::read(&text.parse().unwrap()), None, "{text}");
         }
@@ -202,9 +204,10 @@ mod tests {
 
     #[test]
     fn domains_are_compared_as_addresses_are() {
-        let element: Element = "<result xmlns='jabber:server:dialback' from='A.Example' to='b.example'>k</result>"
-            .parse()
-            .unwrap();
+        let element: Element =
+            "<result xmlns='jabber:server:dialback' from='A.Example' to='b.example'>k</result>"
+                .parse()
+                .unwrap();
         assert_eq!(Dialback::read(&element).unwrap().from, "a.example");
     }
 }

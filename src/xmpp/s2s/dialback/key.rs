@@ -93,7 +93,14 @@ mod tests {
         assert!(!secret.made(KEY, SENDER, RECEIVING, STREAM));
         assert!(!secret.made(KEY, RECEIVING, SENDER, "D60000229E"));
         assert!(!secret.made(KEY, "xmpp.example.co", "mexample.org", STREAM));
-        for key in ["", "37", "zz", &KEY[..62], &format!("{KEY}00"), &KEY.replace('3', "+")] {
+        for key in [
+            "",
+            "37",
+            "zz",
+            &KEY[..62],
+            &format!("{KEY}00"),
+            &KEY.replace('3', "+"),
+        ] {
             assert!(!secret.made(key, RECEIVING, SENDER, STREAM), "{key}");
         }
     }

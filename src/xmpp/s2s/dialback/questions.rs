@@ -13,7 +13,11 @@ pub(in super::super) struct Questions(BTreeSet<(Part, String, String)>);
 impl Questions {
     /// Remembers a question that is about to be asked on this stream.
     pub(in super::super) fn ask(&mut self, question: &Dialback) {
-        let (part, from, to) = (question.part.clone(), question.from.clone(), question.to.clone());
+        let (part, from, to) = (
+            question.part.clone(),
+            question.from.clone(),
+            question.to.clone(),
+        );
         self.0.insert((part, from, to));
     }
 
@@ -73,7 +77,11 @@ mod tests {
                     let mut open = true;
                     for heard in [first, second] {
                         let counts = open && !is_question(&heard) && answers(asked, heard);
-                        assert_eq!(questions.answered(heard).is_some(), counts, "{asked:?} {heard:?}");
+                        assert_eq!(
+                            questions.answered(heard).is_some(),
+                            counts,
+                            "{asked:?} {heard:?}"
+                        );
                         open &= !counts;
                     }
                 }

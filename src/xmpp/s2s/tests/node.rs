@@ -83,17 +83,32 @@ impl Net {
     fn certificate(&self, domain: &str, kind: Certificate) -> KeyFiles {
         let name = match kind {
             Certificate::WrongName => "other.example",
-            Certificate::Good | Certificate::Stranger | Certificate::Expired | Certificate::ServerOnly => domain,
+            Certificate::Good
+            | Certificate::Stranger
+            | Certificate::Expired
+            | Certificate::ServerOnly => domain,
         };
         let purposes = [rcgen::ExtendedKeyUsagePurpose::ServerAuth];
         let names = [San::Dns(name)];
         let leaf = Leaf {
             from: (2020, 1, 1),
-            until: if kind == Certificate::Expired { (2021, 1, 1) } else { (2096, 1, 1) },
-            purposes: if kind == Certificate::ServerOnly { &purposes } else { &[] },
+            until: if kind == Certificate::Expired {
+                (2021, 1, 1)
+            } else {
+                (2096, 1, 1)
+            },
+            purposes: if kind == Certificate::ServerOnly {
+                &purposes
+            } else {
+                &[]
+            },
             ..Leaf::named(&names)
         };
-        let authority = if kind == Certificate::Stranger { &self.stranger } else { &self.authority };
+        let authority = if kind == Certificate::Stranger {
+            &self.stranger
+        } else {
+            &self.authority
+        };
         authority.issue(leaf).store(&self.folder, domain)
     }
 
@@ -101,19 +116,48 @@ impl Net {
         let host = format!("server.{domain}.");
         self.dns.host(&host, &address.ip().to_string()).await;
         if plan.direct {
-            self.dns.srv(&format!("_xmpps-server._tcp.{domain}."), 0, address.port(), &host).await;
+            self.dns
+                .srv(
+                    &format!("_xmpps-server._tcp.{domain}."),
+                    0,
+                    address.port(),
+                    &host,
+                )
+                .await;
             return;
         }
         if plan.dead_direct {
-            let dead = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-            self.dns.srv(&format!("_xmpps-server._tcp.{domain}."), 0, dead.port(), &host).await;
+            let dead = TcpListener::bind("127.0.0.1:0")
+                .await
+                .unwrap()
+                .local_addr()
+                .unwrap();
+            self.dns
+                .srv(
+                    &format!("_xmpps-server._tcp.{domain}."),
+                    0,
+                    dead.port(),
+                    &host,
+                )
+                .await;
         }
-        self.dns.srv(&format!("_xmpp-server._tcp.{domain}."), 1, address.port(), &host).await;
+        self.dns
+            .srv(
+                &format!("_xmpp-server._tcp.{domain}."),
+                1,
+                address.port(),
+                &host,
+            )
+            .await;
     }
 }
 
 impl Node {
-    pub(super) async fn join(net: &Net, domain: &'static str, change: impl FnOnce(&mut Plan)) -> Self {
+    pub(super) async fn join(
+        net: &Net,
+        domain: &'static str,
+        change: impl FnOnce(&mut Plan),
+    ) -> Self {
         let mut plan = Plan {
             config: Config::default(),
             certificate: Certificate::Good,
@@ -125,7 +169,11 @@ impl Node {
         change(&mut plan);
         let again = plan.port != 0;
         let address = match plan.port {
-            0 => TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap(),
+            0 => TcpListener::bind("127.0.0.1:0")
+                .await
+                .unwrap()
+                .local_addr()
+                .unwrap(),
             port => SocketAddr::from(([127, 0, 0, 1], port)),
         };
         if !again {
@@ -134,7 +182,11 @@ impl Node {
         let files = net.certificate(domain, plan.certificate);
         let mut config = plan.config;
         config.sip_domains = vec![domain.to_owned()];
-        config.xmpp_allow = plan.allowed.iter().map(|p| DomainPattern::parse(p).unwrap()).collect();
+        config.xmpp_allow = plan
+            .allowed
+            .iter()
+            .map(|p| DomainPattern::parse(p).unwrap())
+            .collect();
         if plan.direct {
             config.listen_tls = vec![address];
         } else {
@@ -185,7 +237,12 @@ impl Node {
     }
 
     async fn find<T>(&mut self, what: &str, wanted: impl Fn(&LinkEvent) -> Option<T>) -> T {
-        if let Some((at, found)) = self.seen.iter().enumerate().find_map(|(at, e)| Some((at, wanted(e)?))) {
+        if let Some((at, found)) = self
+            .seen
+            .iter()
+            .enumerate()
+            .find_map(|(at, e)| Some((at, wanted(e)?)))
+        {
             self.seen.remove(at);
             return found;
         }
@@ -200,14 +257,23 @@ impl Node {
         });
         match found.await {
             Ok(found) => found,
-            Err(_) => panic!("{} has no {what}: {:?} {:?}", self.domain, self.seen, self.federation.view()),
+            Err(_) => panic!(
+                "{} has no {what}: {:?} {:?}",
+                self.domain,
+                self.seen,
+                self.federation.view()
+            ),
         }
     }
 
     pub(super) async fn expect_message(&mut self, id: &str) {
         let wanted = |event: &LinkEvent| {
-            let LinkEvent::Stanza(inbound) = event else { return None };
-            let Stanza::Message(message) = &inbound.stanza else { return None };
+            let LinkEvent::Stanza(inbound) = event else {
+                return None;
+            };
+            let Stanza::Message(message) = &inbound.stanza else {
+                return None;
+            };
             (message.id.as_ref()?.0 == id && !message.bodies.is_empty()).then_some(())
         };
         self.find(&format!("message {id}"), wanted).await;
@@ -220,12 +286,25 @@ impl Node {
 
     pub(super) async fn expect_error(&mut self, id: &str, condition: &str) {
         let wanted = |event: &LinkEvent| {
-            let LinkEvent::Stanza(inbound) = event else { return None };
-            let Stanza::Message(message) = &inbound.stanza else { return None };
-            let error = message.payloads.first()?.children().next()?.name().to_owned();
+            let LinkEvent::Stanza(inbound) = event else {
+                return None;
+            };
+            let Stanza::Message(message) = &inbound.stanza else {
+                return None;
+            };
+            let error = message
+                .payloads
+                .first()?
+                .children()
+                .next()?
+                .name()
+                .to_owned();
             (message.id.as_ref()?.0 == id).then_some(error)
         };
-        assert_eq!(self.find(&format!("error for {id}"), wanted).await, condition);
+        assert_eq!(
+            self.find(&format!("error for {id}"), wanted).await,
+            condition
+        );
     }
 
     pub(super) async fn expect_down(&mut self) -> String {
@@ -241,7 +320,11 @@ impl Node {
         while let Ok(event) = self.events.try_recv() {
             self.seen.push_back(event);
         }
-        assert!(!self.seen.iter().any(|e| matches!(e, LinkEvent::Stanza(_))), "{:?}", self.seen);
+        assert!(
+            !self.seen.iter().any(|e| matches!(e, LinkEvent::Stanza(_))),
+            "{:?}",
+            self.seen
+        );
     }
 
     /// No error has come.
@@ -252,6 +335,8 @@ impl Node {
 
 /// A message with a body.
 pub(super) fn message(from: &str, to: &str, id: &str) -> Stanza {
-    let text = format!("<message xmlns='jabber:client' from='{from}' to='{to}' id='{id}'><body>hi</body></message>");
+    let text = format!(
+        "<message xmlns='jabber:client' from='{from}' to='{to}' id='{id}'><body>hi</body></message>"
+    );
     Stanza::from_element(text.parse().unwrap()).unwrap()
 }
