@@ -18,10 +18,15 @@ fn rosaline(text: &str) -> String {
         .replace("AA5A8BE5", "BB5A8BE5")
 }
 
-/// Romeo watches Juliet and Rosaline, who are there.
-fn watches_both() -> World {
+fn nurse(text: &str) -> String {
+    text.replace("juliet", "nurse")
+        .replace("AA5A8BE5", "CC5A8BE5")
+}
+
+/// Romeo watches Juliet and another, who are there.
+fn watches_juliet_and(other: fn(&str) -> String) -> World {
     let mut world = World::with(&[("notify_interval", "0"), ("xmpp_allow", OTHER)]);
-    for user in [str::to_owned as fn(&str) -> String, rosaline] {
+    for user in [str::to_owned, other] {
         assert_eq!(world.sip(&user(&subscribe(1, "", ""))).status, 200);
         world.notifies();
         world.xmpp(&user(APPROVED));
@@ -34,7 +39,7 @@ fn watches_both() -> World {
 
 #[test]
 fn the_loss_of_one_domain_shows_its_users_only_as_gone() {
-    let mut world = watches_both();
+    let mut world = watches_juliet_and(rosaline);
     world.link_to(OTHER, false);
     world.pass(31);
     let notifies = world.notifies();
@@ -56,7 +61,7 @@ fn the_loss_of_one_domain_shows_its_users_only_as_gone() {
 
 #[test]
 fn a_link_that_was_not_lost_brings_no_news_when_it_is_made() {
-    let mut world = watches_both();
+    let mut world = watches_juliet_and(rosaline);
     world.xmpp(ASKS);
     world.link(true);
     world.link_to(OTHER, true);
@@ -120,6 +125,23 @@ fn a_link_that_failed_is_tried_again_with_growing_pauses_until_it_is_there() {
     assert_eq!(world.said(), probe, "what was said before may be lost");
     world.xmpp(&juliet("b", ""));
     assert!(body(&world.notifies()[0]).contains("<basic>open</basic>"));
+}
+
+#[test]
+fn one_stanza_finds_out_and_nobody_is_gone_while_it_does() {
+    let mut world = watches_juliet_and(nurse);
+    world.link(false);
+    world.mend();
+    world.pass(5);
+    let said = world.said();
+    assert!(said.len() == 1 && said[0].starts_with("probe"), "{said:?}");
+    // Making the link takes longer than a probe's answer.
+    world.pass(20);
+    assert!(world.sent.is_empty());
+    world.link(true);
+    assert_eq!(world.said().len(), 2);
+    world.pass(6);
+    assert_eq!(world.notifies().len(), 2, "no answer to the probes came");
 }
 
 #[test]

@@ -78,6 +78,19 @@ fn what_was_told_before_the_link_was_lost_is_told_again() {
 }
 
 #[test]
+fn a_resource_that_went_before_an_outage_is_not_believed_there_after_it() {
+    let (mut world, send) = watching();
+    let elsewhere = notify(&send, 2, "ffd2", "active", Some("open")).replace("orchard", "garden_");
+    world.sip(&elsewhere);
+    let here = "available romeo@example.net/garden_>juliet@example.com";
+    assert_eq!(world.said(), [GONE[1], here]);
+    world.link(false);
+    world.link(true);
+    let all_gone = "unavailable romeo@example.net>juliet@example.com";
+    assert_eq!(world.said(), [GONE[0], all_gone, here]);
+}
+
+#[test]
 fn an_undecided_contact_is_asked_again_after_an_outage() {
     let mut world = World::new();
     world.sip(&subscribe(1, "", ""));
