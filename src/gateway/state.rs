@@ -17,7 +17,7 @@ use super::links::Loss;
 use super::sip_watcher::SipWatchers;
 use super::timers::Timer;
 use super::view::{DialogView, StatusView};
-use super::walks::{News, PAUSE_MS};
+use super::walks::{News, PAUSE_MS, SHORT};
 use super::xmpp_watcher::XmppWatchers;
 use super::{Batch, Counters, Input, RequestResult, SipRequest};
 
@@ -250,9 +250,10 @@ impl Gateway {
     }
 
     fn round(&mut self, now: Moment) {
-        self.sip_watchers.round(&mut self.desk, now);
-        self.xmpp_watchers.round(&mut self.desk, now);
-        if self.sip_watchers.walks.goes_on() || self.xmpp_watchers.walks.goes_on() {
+        let looked = self.sip_watchers.round(&mut self.desk, now)
+            + self.xmpp_watchers.round(&mut self.desk, now);
+        let goes_on = self.sip_watchers.walks.goes_on() || self.xmpp_watchers.walks.goes_on();
+        if goes_on || looked > SHORT {
             self.desk.timers.set(Timer::Round, now.plus_ms(PAUSE_MS));
         }
     }

@@ -14,6 +14,10 @@ pub(super) const ROUND: usize = 100;
 /// The most pairs that a round looks at, so that it does not hold up everything else.
 pub(super) const LOOKS: usize = 20_000;
 
+/// A round that looked at more is followed by a pause even if nothing was left to tell, so that a hundred links
+/// that come one after another do not lead to a hundred walks over everybody.
+pub(super) const SHORT: usize = 1000;
+
 /// Between two rounds.
 pub(super) const PAUSE_MS: u64 = 50;
 

@@ -3,7 +3,9 @@
 //! found by itself.
 
 use stox::gateway::Input;
-use stox::store::Store;
+use stox::store::{Memory, Store};
+
+use crate::crowd::Crowd;
 
 use crate::sip_watcher::granted_watcher;
 use crate::wire::{APPROVED, ASKS, body, juliet, subscribe};
@@ -177,4 +179,23 @@ fn a_link_that_nobody_needs_is_not_tried_and_forgotten() {
     // As if it had never failed.
     world.link_to(OTHER, true);
     assert!(world.said().is_empty());
+}
+
+#[test]
+fn many_links_that_come_at_once_share_a_walk() {
+    let mut crowd = Crowd::new(Some(Memory::default()));
+    (0..2000).for_each(|n| crowd.watch_xmpp(n));
+    crowd.pass(1);
+    let others: Vec<_> = (0..100).map(|n| format!("d{n}.example")).collect();
+    others.iter().for_each(|other| crowd.link_to(other, false));
+    crowd.said.clear();
+    crowd.link(false);
+    others.iter().for_each(|other| crowd.link_to(other, true));
+    crowd.link(true);
+    assert!(
+        crowd.said.is_empty(),
+        "it waits for the others' walk to end"
+    );
+    crowd.pass(3);
+    assert_eq!(crowd.said.len(), 2000);
 }

@@ -114,9 +114,14 @@ impl Crowd {
         }
     }
 
-    /// The link comes or goes.
+    /// The link to the XMPP users' domain comes or goes.
     pub(crate) fn link(&mut self, up: bool) {
-        let link = self.config.link(LOCAL, REMOTE);
+        self.link_to(REMOTE, up);
+    }
+
+    /// The link to an XMPP domain comes or goes.
+    pub(crate) fn link_to(&mut self, remote: &str, up: bool) {
+        let link = self.config.link(LOCAL, remote);
         self.inputs.push_back(if up {
             Input::LinkUp { link }
         } else {

@@ -199,15 +199,15 @@ impl SipWatchers {
         self.ledger.moved(desk, now, pair, before, state);
     }
 
-    /// Tells the next pairs that their link came or went.
-    pub(super) fn round(&mut self, desk: &mut Desk, now: Moment) {
+    /// Tells the next pairs that their link came or went; how many places that took.
+    pub(super) fn round(&mut self, desk: &mut Desk, now: Moment) -> usize {
         let mut told = 0;
-        for _ in 0..LOOKS {
+        for looked in 0..LOOKS {
             if told == ROUND {
-                return;
+                return looked;
             }
             let Some(place) = self.walks.next(self.watches.len()) else {
-                return;
+                return looked;
             };
             let Some((pair, _)) = self.watches.get_index(place) else {
                 continue;
@@ -228,6 +228,7 @@ impl SipWatchers {
                 self.walks.told(&link);
             }
         }
+        LOOKS
     }
 
     /// An undecided contact is asked again, one who has approved is probed if he is watched; `false` if there

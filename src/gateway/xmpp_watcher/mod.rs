@@ -215,15 +215,16 @@ impl XmppWatchers {
             .is_some_and(|w| w.shown.values().any(shown::is_available))
     }
 
-    /// Tells the next watchers, now that their link came, what they may have missed.
-    pub(super) fn round(&mut self, desk: &mut Desk, now: Moment) {
+    /// Tells the next watchers, now that their link came, what they may have missed; how many places that
+    /// took.
+    pub(super) fn round(&mut self, desk: &mut Desk, now: Moment) -> usize {
         let mut told = 0;
-        for _ in 0..LOOKS {
+        for looked in 0..LOOKS {
             if told >= ROUND {
-                return;
+                return looked;
             }
             let Some(place) = self.walks.next(self.watchers.len()) else {
-                return;
+                return looked;
             };
             let Some((pair, watcher)) = self.watchers.get_index(place) else {
                 continue;
@@ -244,6 +245,7 @@ impl XmppWatchers {
                 }
             }
         }
+        LOOKS
     }
 
     /// Authorisations by state, for `stox.status`.
