@@ -25,6 +25,7 @@ use crate::xmpp::{LinkEvent, Timing};
 
 use super::admission::Admission;
 use super::domain::DomainPair;
+use super::failure::Failure;
 use super::header::read_back;
 use super::link::{Bytes, Link, Pushed};
 use super::outbound;
@@ -295,12 +296,21 @@ impl Hub {
     }
 
     /// The streams of links have ended: what still waits needs a new one.
-    pub(super) fn released(self: &Arc<Self>, links: Vec<Arc<Link>>, why: &str) {
+    pub(super) async fn released(
+        self: &Arc<Self>,
+        links: Vec<Arc<Link>>,
+        failure: &Failure,
+        lossy: bool,
+    ) {
+        let reason = failure.to_string();
+        let again = !matches!(failure, Failure::Idle | Failure::Stopped);
         for link in links {
-            if link.disconnected(why) {
+            let needed = link.disconnected(&reason, again);
+            if again && lossy {
+                self.tell_down(&link, reason.clone()).await;
+            }
+            if needed {
                 self.spawn(outbound::keep(Arc::clone(self), link));
-            } else {
-                self.forget(&link);
             }
         }
     }

@@ -239,6 +239,7 @@ async fn converse(
     let failure = session.run(sink).await;
     hub.ended(&record);
     let links = record.outgoing.release();
-    hub.released(links, &failure.to_string());
+    let lossy = !record.agreed().management && record.outgoing.stanzas() > 0;
+    hub.released(links, &failure, lossy).await;
     failure
 }

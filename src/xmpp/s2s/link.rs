@@ -203,18 +203,19 @@ impl Link {
         true
     }
 
-    /// A stream that carried the link has ended. True if something waits, which the caller must see to; else the
-    /// link rests.
-    pub(super) fn disconnected(&self, why: &str) -> bool {
+    /// A stream that carried the link has ended. True if the caller must see to another: something waits, or it is
+    /// wanted `again`; else the link rests.
+    pub(super) fn disconnected(&self, why: &str, again: bool) -> bool {
         let mut state = self.lock();
         state.tally.last_error = Some(why.to_owned());
         state.tally.since = Some(Instant::now());
-        state.carrier = if state.queue.is_empty() {
-            Carrier::Nobody
-        } else {
+        let needed = again || !state.queue.is_empty();
+        state.carrier = if needed {
             Carrier::Connecting
+        } else {
+            Carrier::Nobody
         };
-        !state.queue.is_empty()
+        needed
     }
 
     /// No connection came about: what waits is returned to be reported to its senders, and what comes is refused

@@ -42,6 +42,14 @@ struct Opened {
     peer: std::net::SocketAddr,
 }
 
+/// A stream that is over.
+struct Ended {
+    failure: Failure,
+    lived: Duration,
+    /// What was sent last may be lost, unknown to us.
+    lossy: bool,
+}
+
 /// What a negotiation led to.
 enum End {
     StartTls,
@@ -98,30 +106,45 @@ impl Keeper {
     /// Lets a stream carry the link until it ends; true if another is needed.
     async fn carry(&mut self, opened: Opened) -> bool {
         let name = self.link.pair.link();
-        let (failure, lived) = self.converse(opened).await;
+        let ended = self.converse(opened).await;
+        let failure = ended.failure;
         tracing::info!(link = %name, reason = %failure, "stream ended");
-        if lived >= self.hub.timing.stable {
-            self.link.lasted();
-        }
         self.up = Some(Instant::now());
-        let waits = self.link.disconnected(&failure.to_string());
-        match failure {
+        let again = match failure {
             Failure::Stopped => {
-                let condition = failure.condition();
                 let stanzas = self.link.empty();
-                self.link.rest();
+                self.link.disconnected(&failure.to_string(), false);
                 self.hub
-                    .return_all(&self.link.pair, stanzas, condition)
+                    .return_all(&self.link.pair, stanzas, failure.condition())
                     .await;
-                false
+                return false;
             }
-            Failure::Idle => waits,
+            Failure::Idle => false,
             // Whoever the link brought presence of is gone if the other server is: that shows when it is made again.
-            _ => waits || self.link.reconnect(),
+            _ => true,
+        };
+        let needed = self.link.disconnected(&failure.to_string(), again);
+        if again && ended.lossy {
+            self.hub.tell_down(&self.link, failure.to_string()).await;
+        }
+        if ended.lived >= self.hub.timing.stable {
+            self.link.lasted();
+        } else if needed {
+            self.pause().await;
+        }
+        needed
+    }
+
+    /// Waits a while after a failure.
+    async fn pause(&self) {
+        tokio::select! {
+            () = tokio::time::sleep(self.link.pause(random::number())) => {}
+            () = self.hub.stopped() => {}
+            () = self.link.closing.notified() => {}
         }
     }
 
-    async fn converse(&mut self, opened: Opened) -> (Failure, Duration) {
+    async fn converse(&mut self, opened: Opened) -> Ended {
         let (hub, pair) = (&self.hub, &self.link.pair);
         let outgoing = Outgoing::new(opened.writer, None);
         let record = StreamRecord::new(
@@ -157,7 +180,11 @@ impl Keeper {
         let failure = session.run(opened.sink).await;
         hub.ended(&record);
         record.outgoing.release();
-        (failure, record.since.elapsed())
+        Ended {
+            failure,
+            lived: record.since.elapsed(),
+            lossy: !terms.management && record.outgoing.stanzas() > 0,
+        }
     }
 
     /// No stream came about; true if there is to be another attempt.
@@ -180,11 +207,7 @@ impl Keeper {
         if !patient && !self.give_back(&failure).await {
             return false;
         }
-        tokio::select! {
-            () = tokio::time::sleep(self.link.pause(random::number())) => {}
-            () = self.hub.stopped() => return true,
-            () = self.link.closing.notified() => {}
-        }
+        self.pause().await;
         if patient {
             return self.link.reconnect();
         }
