@@ -29,6 +29,7 @@ use super::failure::Failure;
 use super::header::read_back;
 use super::link::{Bytes, Link, Pushed};
 use super::outbound;
+use super::pace::Pace;
 use super::record::StreamRecord;
 use super::site::Site;
 
@@ -57,6 +58,7 @@ pub(super) struct Hub {
     links: Mutex<HashMap<DomainPair, Arc<Link>>>,
     streams: Mutex<BTreeMap<u64, Arc<StreamRecord>>>,
     admission: Mutex<Admission>,
+    pace: Mutex<Pace>,
     verifying: Mutex<HashMap<String, u32>>,
     tasks: Mutex<JoinSet<()>>,
     next_stream: AtomicU64,
@@ -96,6 +98,7 @@ impl Hub {
             links: Mutex::default(),
             streams: Mutex::default(),
             admission: Mutex::new(Admission::new(&config, Instant::now())),
+            pace: Mutex::new(Pace::new(config.max_domain_stanzas)),
             verifying: Mutex::default(),
             tasks: Mutex::default(),
             next_stream: AtomicU64::new(1),
@@ -338,9 +341,26 @@ impl Hub {
         lock(&self.streams).values().cloned().collect()
     }
 
+    /// A stream of ours to the same server on which another of our domains may be authenticated.
+    pub(super) fn stream_to(&self, remote: &str) -> Option<Arc<StreamRecord>> {
+        self.streams().into_iter().find(|stream| {
+            let agreed = stream.agreed();
+            agreed.multiplex && agreed.pairs.iter().any(|(pair, _)| pair.remote == remote)
+        })
+    }
+
     /// Who is connected.
     pub(super) fn admission(&self) -> MutexGuard<'_, Admission> {
         lock(&self.admission)
+    }
+
+    /// How long to wait before more is read of a domain whose stanza was taken.
+    pub(super) fn pace(&self, domain: &str) -> Option<Duration> {
+        let wait = lock(&self.pace).take(domain, Instant::now());
+        if wait.is_some() {
+            self.reached(Limit::DomainStanzas);
+        }
+        wait
     }
 
     /// A place among the verifications for a domain; `None` if there are too many.

@@ -221,7 +221,8 @@ async fn converse(
         return Failure::Domain;
     };
     let outgoing = Outgoing::new(writer, Some(opening));
-    let record = StreamRecord::new(hub.number(), Opener::Them, peer, secured.version, outgoing);
+    let (record, joining) =
+        StreamRecord::new(hub.number(), Opener::Them, peer, secured.version, outgoing);
     hub.opened(Arc::clone(&record));
     let certificates = hub.certificates.current();
     let judge = |domain: &str| {
@@ -235,7 +236,7 @@ async fn converse(
     let reader = Reader::small(stream, Decoder::new(NS_SERVER, hub.limits));
     let (reader, sink) = reader.into_halves();
     let side = Side::Accepted(Box::new(responder));
-    let session = Session::new(hub, &record, reader, side, &judge, Some(deadline));
+    let session = Session::new(hub, &record, reader, side, &judge, joining, Some(deadline));
     let failure = session.run(sink).await;
     hub.ended(&record);
     let links = record.outgoing.release();

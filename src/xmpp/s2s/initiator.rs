@@ -164,6 +164,11 @@ impl Initiator {
         Ok(Step::Open)
     }
 
+    /// The stream's id, once the server has given one.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     /// Whether the server's certificate is good, or why not.
     pub(super) fn trusted(&self) -> Result<(), &str> {
         self.trusted.as_ref().map(|()| ()).map_err(String::as_str)

@@ -24,6 +24,7 @@ mod initiator;
 mod link;
 mod outbound;
 mod outgoing;
+mod pace;
 mod random;
 mod record;
 mod responder;

@@ -2,12 +2,14 @@
 //! Streams that we open: to carry a link, kept up while it has something to carry, or to ask an authoritative
 //! server about a key.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::client::TlsStream;
 
@@ -15,7 +17,7 @@ use crate::xmpp::dns::{Attempts, Connected, Security, Steps};
 use crate::xmpp::stream::{CLOSE, Decoder, Reader, Writer};
 use crate::xmpp::tls::{self, Beginning, Secured};
 
-use super::dialback::Answer;
+use super::dialback::{Answer, Questions};
 use super::domain::DomainPair;
 use super::failure::Failure;
 use super::header::{NS_SERVER, header};
@@ -24,8 +26,8 @@ use super::initiator::{Goal, Initiator, Means, Step, Terms};
 use super::link::Link;
 use super::outgoing::Outgoing;
 use super::random;
-use super::record::{Opener, StreamRecord};
-use super::session::{Session, Side};
+use super::record::{Join, Opener, StreamRecord};
+use super::session::{Initiated, Session, Side};
 use super::socket;
 
 /// How long what waits for a link that was up is kept while it is made again.
@@ -37,6 +39,8 @@ struct Opened {
     sink: WriteHalf<TlsStream<TcpStream>>,
     writer: Writer,
     terms: Terms,
+    /// The id that the server gave the stream.
+    id: String,
     secured: Secured,
     distrust: Option<String>,
     peer: std::net::SocketAddr,
@@ -58,15 +62,19 @@ enum End {
 }
 
 /// Carries a link on streams of our own until it rests, or another stream carries it.
-pub(super) async fn keep(hub: Arc<Hub>, link: Arc<Link>) {
-    let mut keeper = Keeper {
-        external: true,
-        up: None,
-        hub,
-        link,
-    };
-    while keeper.goes_on().await {}
-    keeper.hub.forget(&keeper.link);
+///
+/// Boxed, as a stream that ends may need others: its type would contain itself.
+pub(super) fn keep(hub: Arc<Hub>, link: Arc<Link>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(async move {
+        let mut keeper = Keeper {
+            external: true,
+            up: None,
+            hub,
+            link,
+        };
+        while keeper.goes_on().await {}
+        keeper.hub.forget(&keeper.link);
+    })
 }
 
 /// Somebody who sees to one link.
@@ -88,19 +96,49 @@ impl Keeper {
             () = self.link.closing.notified() => Err(Failure::Stopped),
         };
         match opening {
-            Ok(opened) => self.carry(opened).await,
+            Ok(Some(opened)) => self.carry(opened).await,
+            Ok(None) => false,
             Err(failure) => self.failed(failure).await,
         }
     }
 
-    async fn open(&self) -> Result<Opened, Failure> {
+    /// A stream for the link; `None` if one that is there takes it along.
+    async fn open(&self) -> Result<Option<Opened>, Failure> {
+        if self.joins().await {
+            return Ok(None);
+        }
         let _permit = self
             .hub
             .connecting
             .acquire()
             .await
             .map_err(|_| Failure::Crowded)?;
-        open(&self.hub, &self.link.pair, self.external).await
+        open(&self.hub, &self.link.pair, self.external)
+            .await
+            .map(Some)
+    }
+
+    /// Whether a stream to the same server takes the link along, by dialback: only where it would be authenticated by
+    /// nothing better on a stream of its own.
+    async fn joins(&self) -> bool {
+        let pair = &self.link.pair;
+        let certificates = self.hub.certificates.current();
+        if !self.hub.site.dialback || certificates.identities.naming(&pair.local).is_some() {
+            return false;
+        }
+        let Some(stream) = self.hub.stream_to(&pair.remote) else {
+            return false;
+        };
+        let (taken, answer) = oneshot::channel();
+        let join = Join {
+            link: Arc::clone(&self.link),
+            taken,
+        };
+        stream.joins.send(join).await.is_ok()
+            && matches!(
+                timeout(self.hub.timing.handshake, answer).await,
+                Ok(Ok(true))
+            )
     }
 
     /// Lets a stream carry the link until it ends; true if another is needed.
@@ -147,7 +185,7 @@ impl Keeper {
     async fn converse(&mut self, opened: Opened) -> Ended {
         let (hub, pair) = (&self.hub, &self.link.pair);
         let outgoing = Outgoing::new(opened.writer, None);
-        let record = StreamRecord::new(
+        let (record, joining) = StreamRecord::new(
             hub.number(),
             Opener::Us,
             opened.peer,
@@ -160,15 +198,19 @@ impl Keeper {
             agreed.pairs.push((pair.clone(), terms.authentication));
             agreed.bidi = terms.bidi;
             agreed.management = terms.management;
+            agreed.multiplex = terms.multiplex;
             agreed.distrust = opened.distrust;
         }
         hub.opened(Arc::clone(&record));
-        let side = Side::Initiated {
-            pair: pair.clone(),
+        let side = Side::Initiated(Initiated {
+            pairs: vec![pair.clone()],
             bidi: terms.bidi,
-        };
+            id: opened.id,
+            joining: Vec::new(),
+            questions: Questions::default(),
+        });
         let nobody = |_: &str| Err(String::new());
-        let mut session = Session::new(hub, &record, opened.reader, side, &nobody, None);
+        let mut session = Session::new(hub, &record, opened.reader, side, &nobody, joining, None);
         if terms.management {
             session.managed();
         }
@@ -179,11 +221,14 @@ impl Keeper {
         hub.tell_up(&self.link).await;
         let failure = session.run(opened.sink).await;
         hub.ended(&record);
-        record.outgoing.release();
+        let lossy = !terms.management && record.outgoing.stanzas() > 0;
+        let mut links = record.outgoing.release();
+        links.retain(|link| !Arc::ptr_eq(link, &self.link));
+        hub.released(links, &failure, lossy).await;
         Ended {
             failure,
             lived: record.since.elapsed(),
-            lossy: !terms.management && record.outgoing.stanzas() > 0,
+            lossy,
         }
     }
 
@@ -329,6 +374,7 @@ impl<'a> Negotiation<'a> {
             sink,
             writer: self.writer.ok_or(Failure::Domain)?,
             terms,
+            id: self.initiator.id().unwrap_or_default().to_owned(),
             secured,
             distrust: self.initiator.trusted().err().map(str::to_owned),
             peer,

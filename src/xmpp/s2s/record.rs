@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::domain::DomainPair;
 use super::initiator::Authentication;
+use super::link::Link;
 use super::outgoing::Outgoing;
 
 /// Who opened a stream.
@@ -19,6 +20,17 @@ pub(super) enum Opener {
     Us,
     /// The other server.
     Them,
+}
+
+/// Links that may wait to be taken along by one stream.
+const JOINS: usize = 16;
+
+/// A link that a stream is to take along (XEP-0220 §2.6).
+#[derive(Debug)]
+pub(super) struct Join {
+    pub(super) link: Arc<Link>,
+    /// Whether it was taken.
+    pub(super) taken: oneshot::Sender<bool>,
 }
 
 /// A stream that is up, or on its way.
@@ -33,6 +45,8 @@ pub(super) struct StreamRecord {
     pub(super) outgoing: Outgoing,
     /// The operator wants it closed.
     pub(super) closing: Notify,
+    /// Takes more links along.
+    pub(super) joins: mpsc::Sender<Join>,
     stanzas_in: AtomicU64,
     agreed: Mutex<Agreed>,
 }
@@ -46,19 +60,23 @@ pub(super) struct Agreed {
     pub(super) bidi: bool,
     /// Stanzas are acknowledged.
     pub(super) management: bool,
+    /// More of our domains may be authenticated.
+    pub(super) multiplex: bool,
     /// Why the other server's certificate proves nothing, if it does not.
     pub(super) distrust: Option<String>,
 }
 
 impl StreamRecord {
+    /// A stream, and the links that ask to be taken along.
     pub(super) fn new(
         number: u64,
         opener: Opener,
         peer: SocketAddr,
         tls: &'static str,
         outgoing: Outgoing,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    ) -> (Arc<Self>, mpsc::Receiver<Join>) {
+        let (joins, joining) = mpsc::channel(JOINS);
+        let record = Arc::new(Self {
             number,
             opener,
             peer,
@@ -66,9 +84,11 @@ impl StreamRecord {
             tls,
             outgoing,
             closing: Notify::new(),
+            joins,
             stanzas_in: AtomicU64::new(0),
             agreed: Mutex::default(),
-        })
+        });
+        (record, joining)
     }
 
     /// What was agreed on, to read or to change.

@@ -14,7 +14,7 @@ use xmpp_parsers::ns::{self, JABBER_CLIENT};
 
 use crate::xmpp::stream::{Condition, Decoder, Reader, Received, Refused, StreamError, Writer};
 
-use super::dialback::Answer;
+use super::dialback::{Answer, Dialback, Part, Questions, Says};
 use super::domain::DomainPair;
 use super::failure::Failure;
 use super::header::{NS_SERVER, header};
@@ -22,7 +22,7 @@ use super::hub::{Hub, PING};
 use super::initiator::Authentication;
 use super::link::{Link, is_small_talk};
 use super::outgoing::Outgoing;
-use super::record::StreamRecord;
+use super::record::{Join, StreamRecord};
 use super::responder::{Judge, Responder, Step};
 use super::verify;
 
@@ -31,15 +31,23 @@ const VERDICTS: usize = 16;
 
 /// Our side of a stream.
 pub(super) enum Side {
-    /// We opened it; it is authenticated for this pair.
-    Initiated {
-        /// The pair.
-        pair: DomainPair,
-        /// Stanzas of the pair come over it too.
-        bidi: bool,
-    },
+    /// We opened it.
+    Initiated(Initiated),
     /// The other server opened it.
     Accepted(Box<Responder>),
+}
+
+/// A stream that we opened.
+pub(super) struct Initiated {
+    /// The pairs that it is authenticated for, that which it was opened for first.
+    pub(super) pairs: Vec<DomainPair>,
+    /// Stanzas of the pairs come over it too.
+    pub(super) bidi: bool,
+    /// The id that the other server gave it.
+    pub(super) id: String,
+    /// Links that wait for the answer to our key.
+    pub(super) joining: Vec<Join>,
+    pub(super) questions: Questions,
 }
 
 /// A key that was verified, or not.
@@ -68,6 +76,9 @@ pub(super) struct Session<'a, R> {
     /// When a stanza came last.
     last: Instant,
     verdicts: (mpsc::Sender<Verdict>, mpsc::Receiver<Verdict>),
+    joining: mpsc::Receiver<Join>,
+    /// We have said the end, and hear the other server out.
+    closing: bool,
 }
 
 impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
@@ -78,6 +89,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
         reader: Reader<R>,
         side: Side,
         judge: Judge<'a>,
+        joining: mpsc::Receiver<Join>,
         deadline: Option<Instant>,
     ) -> Self {
         let now = Instant::now();
@@ -94,6 +106,8 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
             resumed: now,
             last: now,
             verdicts: mpsc::channel(VERDICTS),
+            joining,
+            closing: false,
         }
     }
 
@@ -111,6 +125,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
                 () = record.closing.notified() => Failure::Stopped,
             }
         };
+        self.closing = true;
         let parting = async {
             outgoing.finish(failure.fault_of_peer());
             if matches!(failure, Failure::Stopped | Failure::Idle) {
@@ -137,6 +152,10 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
                     }
                     continue;
                 }
+                Some(join) = self.joining.recv() => {
+                    self.ask_for(join);
+                    continue;
+                }
             };
             let outcome = match said {
                 Err(_) => self.quiet(),
@@ -157,10 +176,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
                     .map_err(Failure::Illegal)?;
                 self.perform(steps).await
             }
-            Side::Initiated { pair, bidi } => {
-                let (pair, bidi) = (pair.clone(), *bidi);
-                self.answered(received, pair, bidi).await
-            }
+            Side::Initiated(_) => self.answered(received).await,
         }
     }
 
@@ -244,37 +260,114 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
 
     // --- a stream that we opened
 
-    async fn answered(
-        &mut self,
-        received: Received,
-        pair: DomainPair,
-        bidi: bool,
-    ) -> Result<(), Failure> {
+    async fn answered(&mut self, received: Received) -> Result<(), Failure> {
         match received {
-            Received::Content(stanza) if bidi => {
+            Received::Content(stanza) => {
                 let said = DomainPair::of(&stanza).map_err(Failure::Illegal)?;
-                if said != pair {
-                    let text = "from and to are not of the domains of this stream";
-                    let error = StreamError::new(Condition::InvalidFrom, text);
-                    return Err(Failure::Illegal(error));
-                }
+                let pair = self.comes_back(Some(said))?;
                 self.take(&pair, stanza).await
             }
-            Received::Refused(refused) if bidi => {
+            Received::Refused(refused) => {
+                // The reply has the addresses of the stanza, turned round.
+                let turned = refused
+                    .reply
+                    .as_ref()
+                    .and_then(|reply| DomainPair::of(reply).ok());
+                let said = turned.map(|turned| DomainPair::new(turned.remote, turned.local));
+                let pair = self.comes_back(said)?;
                 self.refused(&pair, &refused);
                 Ok(())
             }
-            Received::Content(_) | Received::Refused(_) => {
-                let text = "stanzas go one way on this stream";
-                let error = StreamError::new(Condition::NotAuthorized, text);
-                Err(Failure::Illegal(error))
-            }
             Received::Other(element) if element.has_ns(ns::SM) => self.manage(&element),
-            // Dialback among it: what answers no question of ours proves nothing (XEP-0220 §3).
-            Received::Other(_) => Ok(()),
+            Received::Other(element) => {
+                if let Some(dialback) = Dialback::read(&element) {
+                    self.dialback(&dialback).await;
+                }
+                Ok(())
+            }
             Received::Header(_) => Err(Failure::Unexpected("a stream header".to_owned())),
             Received::Error(error) => Err(Failure::Error(error)),
             Received::Closed => Err(Failure::Closed),
+        }
+    }
+
+    /// The pair of a stanza that comes over a stream of ours, which it may where that was agreed on; that of the
+    /// stream if the stanza does not say.
+    fn comes_back(&self, said: Option<DomainPair>) -> Result<DomainPair, Failure> {
+        let Side::Initiated(initiated) = &self.side else {
+            return Err(Failure::Unexpected("a stanza".to_owned()));
+        };
+        if !initiated.bidi {
+            let text = "stanzas go one way on this stream";
+            let error = StreamError::new(Condition::NotAuthorized, text);
+            return Err(Failure::Illegal(error));
+        }
+        let pair = said.as_ref().or(initiated.pairs.first());
+        match pair.filter(|pair| initiated.pairs.contains(pair)) {
+            Some(pair) => Ok(pair.clone()),
+            None => {
+                let text = "from and to are not of the domains of this stream";
+                let error = StreamError::new(Condition::InvalidFrom, text);
+                Err(Failure::Illegal(error))
+            }
+        }
+    }
+
+    /// Asks the other server to take another of our domains on this stream (XEP-0220 §2.6.1).
+    fn ask_for(&mut self, join: Join) {
+        let Side::Initiated(initiated) = &mut self.side else {
+            return;
+        };
+        let pair = &join.link.pair;
+        let key = self
+            .hub
+            .site
+            .secret
+            .key(&pair.remote, &pair.local, &initiated.id);
+        let question = Dialback {
+            part: Part::Result,
+            from: pair.local.clone(),
+            to: pair.remote.clone(),
+            says: Says::Key(key),
+        };
+        initiated.questions.ask(&question);
+        initiated.joining.push(join);
+        // Unsaid, it is not answered, and the link gets a stream of its own.
+        self.record.outgoing.say(&question.to_element());
+    }
+
+    /// An answer to [`Self::ask_for`]; what answers no question of ours proves nothing (XEP-0220 §3).
+    async fn dialback(&mut self, dialback: &Dialback) {
+        let Side::Initiated(initiated) = &mut self.side else {
+            return;
+        };
+        let Some(answer) = initiated.questions.answered(dialback) else {
+            tracing::info!(
+                stream = self.record.number,
+                "dialback that answers nothing is ignored"
+            );
+            return;
+        };
+        let pair = DomainPair::new(dialback.to.clone(), dialback.from.clone());
+        let Some(at) = initiated
+            .joining
+            .iter()
+            .position(|join| join.link.pair == pair)
+        else {
+            return;
+        };
+        let Join { link, taken } = initiated.joining.swap_remove(at);
+        let valid = answer == Answer::Valid;
+        // Who asked may have lost patience, and connects.
+        if taken.send(valid).is_ok() && valid {
+            initiated.pairs.push(pair.clone());
+            self.record
+                .agreed()
+                .pairs
+                .push((pair, Authentication::Dialback));
+            link.connected(self.record.outgoing.wake());
+            self.record.outgoing.carry(Arc::clone(&link));
+            self.hub.tell_up(&link).await;
         }
     }
 
@@ -301,6 +394,9 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
             return Err(Failure::Stopped);
         }
         self.handled = self.handled.map(|handled| handled.wrapping_add(1));
+        if let Some(wait) = self.hub.pace(&pair.remote) {
+            tokio::time::sleep(wait).await;
+        }
         self.resumed = Instant::now();
         Ok(())
     }
@@ -373,6 +469,9 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
         if let Some(deadline) = self.deadline {
             return deadline;
         }
+        if self.closing {
+            return Instant::now() + self.hub.timing.answer;
+        }
         let timing = &self.hub.timing;
         let heard = self.last_heard();
         if self.asked.is_some_and(|asked| heard > asked) {
@@ -390,7 +489,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
 
     fn last_heard(&self) -> Instant {
         let answered = match &self.side {
-            Side::Initiated { .. } => self
+            Side::Initiated(_) => self
                 .outgoing()
                 .links()
                 .iter()
@@ -437,14 +536,20 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
 
     fn ask_for_life(&mut self, now: Instant) {
         match &self.side {
-            Side::Initiated { pair, .. } => {
+            Side::Initiated(initiated) => {
                 self.asked = Some(now);
-                if !self.outgoing().ask() && self.outgoing().asked().is_none() {
+                if let Some(pair) = initiated.pairs.first()
+                    && !self.outgoing().ask()
+                    && self.outgoing().asked().is_none()
+                {
                     self.pings += 1;
                     let ping = ping(pair, self.record.number, self.pings);
                     // When the queue is full the peer has not read for long: no answer will come, as is right.
                     let _ = self.hub.send(pair, &ping);
                 }
+            }
+            Side::Accepted(_) if self.outgoing().ask() || self.outgoing().asked().is_some() => {
+                self.asked = Some(now);
             }
             // Who opened the stream asks; the kernel tells when nobody takes our bytes any more.
             Side::Accepted(_) => {

@@ -135,3 +135,39 @@ async fn a_domain_that_the_operator_did_not_allow_is_refused() {
     assert!(reason.contains("policy-violation"), "{reason}");
     b.expect_nothing();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_without_a_certificate_of_its_own_goes_along_on_a_stream_that_is_there() {
+    let net = Net::new().await;
+    let mut a = Node::join(&net, "a.example", |n| n.also = vec!["also.example"]).await;
+    let mut b = Node::join(&net, "b.example", |_| {}).await;
+    a.send("b.example", message("u@a.example", "v@b.example", "1"));
+    b.expect_message("1").await;
+    a.send_as(
+        "also.example",
+        "b.example",
+        message("u@also.example", "v@b.example", "2"),
+    );
+    b.expect_message("2").await;
+    let views = a.views();
+    let both = views
+        .iter()
+        .filter(|v| v.link == "a.example/b.example also.example/b.example");
+    assert_eq!(both.clone().count(), 1, "{views:?}");
+    assert!(
+        both.clone()
+            .all(|v| v.authentication == "external dialback"),
+        "{views:?}"
+    );
+    b.send(
+        "also.example",
+        message("v@b.example", "u@also.example", "3"),
+    );
+    a.expect_message("3").await;
+    a.send_as(
+        "also.example",
+        "b.example",
+        message("u@also.example", "v@b.example", "4"),
+    );
+    b.expect_message("4").await;
+}

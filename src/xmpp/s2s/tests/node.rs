@@ -56,6 +56,8 @@ pub(super) struct Plan {
     pub(super) direct: bool,
     /// Is published with direct TLS first, where nothing listens.
     pub(super) dead_direct: bool,
+    /// Further domains of it, without a certificate.
+    pub(super) also: Vec<&'static str>,
 }
 
 /// One gateway.
@@ -165,6 +167,7 @@ impl Node {
             port: 0,
             direct: false,
             dead_direct: false,
+            also: Vec::new(),
         };
         change(&mut plan);
         let again = plan.port != 0;
@@ -177,11 +180,16 @@ impl Node {
             port => SocketAddr::from(([127, 0, 0, 1], port)),
         };
         if !again {
-            net.publish(domain, address, &plan).await;
+            for domain in plan.also.iter().copied().chain([domain]) {
+                net.publish(domain, address, &plan).await;
+            }
         }
         let files = net.certificate(domain, plan.certificate);
         let mut config = plan.config;
         config.sip_domains = vec![domain.to_owned()];
+        config
+            .sip_domains
+            .extend(plan.also.iter().map(|domain| (*domain).to_owned()));
         config.xmpp_allow = plan
             .allowed
             .iter()
@@ -220,6 +228,10 @@ impl Node {
 
     pub(super) fn send(&self, remote: &str, stanza: Stanza) {
         self.federation.send(self.domain, remote, stanza).unwrap();
+    }
+
+    pub(super) fn send_as(&self, local: &str, remote: &str, stanza: Stanza) {
+        self.federation.send(local, remote, stanza).unwrap();
     }
 
     pub(super) fn views(&self) -> Vec<StreamView> {
