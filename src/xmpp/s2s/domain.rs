@@ -15,15 +15,16 @@ pub(super) fn domain(text: &str) -> Option<String> {
 
 /// One of our domains and one of somebody else's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct DomainPair {
+pub struct DomainPair {
     /// Ours.
-    pub(super) local: String,
+    pub local: String,
     /// Theirs.
-    pub(super) remote: String,
+    pub remote: String,
 }
 
 impl DomainPair {
-    pub(super) fn new(local: impl Into<String>, remote: impl Into<String>) -> Self {
+    /// A pair of domains, each in the form in which they are compared.
+    pub fn new(local: impl Into<String>, remote: impl Into<String>) -> Self {
         Self {
             local: local.into(),
             remote: remote.into(),

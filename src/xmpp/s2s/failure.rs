@@ -10,7 +10,8 @@ use crate::xmpp::stream::{ReadError, StreamError};
 
 /// Why.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+#[expect(missing_docs, reason = "each says it in its message")]
+pub enum Failure {
     #[error("{0}")]
     NoServer(String),
     #[error("{0}")]

@@ -20,7 +20,7 @@ use super::features::{Features, NS_BIDI};
 
 /// What a stream is opened for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Goal {
+pub enum Goal {
     /// To send stanzas, authenticated as our domain.
     Stanzas,
     /// To ask the authoritative server about a key that came with the stream `id` (XEP-0220 §2.1.2).
@@ -34,18 +34,18 @@ pub(super) enum Goal {
 
 /// What may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Means {
+pub struct Means {
     /// SASL EXTERNAL, where it is offered.
-    pub(super) external: bool,
+    pub external: bool,
     /// Dialback.
-    pub(super) dialback: bool,
+    pub dialback: bool,
     /// One stream for both directions, where it is offered and the server's certificate is good.
-    pub(super) bidi: bool,
+    pub bidi: bool,
 }
 
 /// How a stream was authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Authentication {
+pub enum Authentication {
     /// SASL EXTERNAL.
     External,
     /// Dialback over TLS.
@@ -54,7 +54,7 @@ pub(super) enum Authentication {
 
 impl Authentication {
     /// As the operator reads it.
-    pub(super) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::External => "external",
             Self::Dialback => "dialback",
@@ -64,19 +64,20 @@ impl Authentication {
 
 /// What was agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Terms {
-    pub(super) authentication: Authentication,
+pub struct Terms {
+    /// How we proved who we are.
+    pub authentication: Authentication,
     /// The server sends its stanzas over this stream too.
-    pub(super) bidi: bool,
+    pub bidi: bool,
     /// Stanzas are acknowledged (XEP-0198).
-    pub(super) management: bool,
+    pub management: bool,
     /// More of our domains may be authenticated on this stream (XEP-0220 §2.6).
-    pub(super) multiplex: bool,
+    pub multiplex: bool,
 }
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Step {
+pub enum Step {
     /// Open a stream; the first one, or a new one on the same connection.
     Open,
     /// Send this.
@@ -91,7 +92,7 @@ pub(super) enum Step {
 
 /// A stream on its way.
 #[derive(Debug)]
-pub(super) struct Initiator {
+pub struct Initiator {
     pair: DomainPair,
     goal: Goal,
     means: Means,
@@ -127,7 +128,7 @@ enum Level {
 
 impl Initiator {
     /// A stream of that pair.
-    pub(super) fn new(pair: DomainPair, goal: Goal, means: Means, secret: Secret) -> Self {
+    pub fn new(pair: DomainPair, goal: Goal, means: Means, secret: Secret) -> Self {
         Self {
             pair,
             goal,
@@ -147,13 +148,13 @@ impl Initiator {
     }
 
     /// Begins on a connection without TLS.
-    pub(super) fn start(&mut self) -> Step {
+    pub fn start(&mut self) -> Step {
         self.stage = Stage::Header(Level::Plain);
         Step::Open
     }
 
     /// TLS is there; `trusted` says whether the server's certificate is good for its domain, or why not.
-    pub(super) fn secured(&mut self, trusted: Result<(), String>) -> Result<Step, Failure> {
+    pub fn secured(&mut self, trusted: Result<(), String>) -> Result<Step, Failure> {
         if let Err(why) = &trusted
             && !self.means.dialback
         {
@@ -170,12 +171,12 @@ impl Initiator {
     }
 
     /// Whether the server's certificate is good, or why not.
-    pub(super) fn trusted(&self) -> Result<(), &str> {
+    pub fn trusted(&self) -> Result<(), &str> {
         self.trusted.as_ref().map(|()| ()).map_err(String::as_str)
     }
 
     /// The server said something.
-    pub(super) fn received(&mut self, received: Received) -> Result<Vec<Step>, Failure> {
+    pub fn received(&mut self, received: Received) -> Result<Vec<Step>, Failure> {
         match received {
             Received::Header(header) => self.header(&header),
             Received::Other(element) => self.element(&element),

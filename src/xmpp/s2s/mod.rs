@@ -12,7 +12,7 @@
 //! back as an error from its addressee, as any server would return it.
 
 mod admission;
-mod dialback;
+pub mod dialback;
 mod domain;
 mod failure;
 mod features;
@@ -20,20 +20,23 @@ mod federation;
 mod header;
 mod hub;
 mod inbound;
-mod initiator;
+pub mod initiator;
 mod link;
 mod outbound;
 mod outgoing;
 mod pace;
 mod random;
 mod record;
-mod responder;
+pub mod responder;
 mod session;
 mod site;
 mod socket;
 mod verify;
 
+pub use domain::DomainPair;
+pub use failure::Failure;
 pub use federation::{Federation, FederationError, FederationTotals, StreamView};
+pub use site::Site;
 
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,7 @@ const ATTEMPTS: u32 = 3;
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Step {
+pub enum Step {
     /// Answer the stream header.
     Open {
         /// `from`
@@ -82,10 +82,10 @@ pub(super) enum Step {
 }
 
 /// Tells whether the peer's certificate is good for a domain, or why not.
-pub(super) type Judge<'a> = &'a (dyn Fn(&str) -> Result<(), String> + Send + Sync);
+pub type Judge<'a> = &'a (dyn Fn(&str) -> Result<(), String> + Send + Sync);
 
 /// A stream that was opened to us.
-pub(super) struct Responder {
+pub struct Responder {
     site: Site,
     ids: Box<dyn FnMut() -> String + Send + Sync>,
     stage: Stage,
@@ -123,7 +123,7 @@ enum Level {
 impl Responder {
     /// The other side of a stream just opened without TLS; `ids` makes ids that cannot be guessed
     /// (RFC 6120 §4.7.3).
-    pub(super) fn new(site: Site, ids: Box<dyn FnMut() -> String + Send + Sync>) -> Self {
+    pub fn new(site: Site, ids: Box<dyn FnMut() -> String + Send + Sync>) -> Self {
         Self {
             site,
             ids,
@@ -140,19 +140,19 @@ impl Responder {
     }
 
     /// TLS is there: what was said before it counts no more (RFC 6120 §5.4.3.3).
-    pub(super) fn secured(&mut self) {
+    pub fn secured(&mut self) {
         self.stage = Stage::Header(Level::Secure);
         self.ours = None;
         self.theirs = None;
     }
 
     /// The domain of ours that the peer wants, once it has said so.
-    pub(super) fn wanted(&self) -> Option<&str> {
+    pub fn wanted(&self) -> Option<&str> {
         self.ours.as_deref()
     }
 
     /// The server said something.
-    pub(super) fn received(
+    pub fn received(
         &mut self,
         received: Received,
         judge: Judge<'_>,
@@ -379,7 +379,7 @@ impl Responder {
     }
 
     /// The authoritative server has answered about a key that came for that pair, or could not be asked.
-    pub(super) fn verified(&mut self, pair: DomainPair, id: &str, answer: Answer) -> Vec<Step> {
+    pub fn verified(&mut self, pair: DomainPair, id: &str, answer: Answer) -> Vec<Step> {
         if self.asked.get(&pair).is_none_or(|asked| asked != id) {
             return Vec::new();
         }

@@ -10,7 +10,7 @@ use super::dialback::Secret;
 
 /// The domains served, the domains allowed, and the secret of our dialback keys.
 #[derive(Debug, Clone)]
-pub(super) struct Site {
+pub struct Site {
     config: Arc<Config>,
     domains: Arc<BTreeSet<String>>,
     /// Whether dialback is used.
@@ -21,7 +21,7 @@ pub(super) struct Site {
 
 impl Site {
     /// The site of a configuration.
-    pub(super) fn new(config: Arc<Config>, secret: Secret) -> Self {
+    pub fn new(config: Arc<Config>, secret: Secret) -> Self {
         let domains = config.s2s_domains().map(str::to_owned).collect();
         Self {
             domains: Arc::new(domains),

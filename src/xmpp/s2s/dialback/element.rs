@@ -14,20 +14,20 @@ const LONGEST: usize = 1024;
 
 /// One element of dialback.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) struct Dialback {
+pub struct Dialback {
     /// Which of the two.
-    pub(in super::super) part: Part,
+    pub part: Part,
     /// The domain of the server that says it.
-    pub(in super::super) from: String,
+    pub from: String,
     /// The domain of the server that is told.
-    pub(in super::super) to: String,
+    pub to: String,
     /// A question has a key, an answer says what came of it.
-    pub(in super::super) says: Says,
+    pub says: Says,
 }
 
 /// Between whom it goes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(in super::super) enum Part {
+pub enum Part {
     /// Between initiating and receiving server.
     Result,
     /// Between receiving and authoritative server, about the stream of that id.
@@ -39,7 +39,7 @@ pub(in super::super) enum Part {
 
 /// Question or answer.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) enum Says {
+pub enum Says {
     /// Is this key good?
     Key(String),
     /// What came of it.
@@ -48,7 +48,7 @@ pub(in super::super) enum Says {
 
 /// What came of a key.
 #[derive(Debug, Clone, PartialEq)]
-pub(in super::super) enum Answer {
+pub enum Answer {
     /// It is good.
     Valid,
     /// It is not.
@@ -59,7 +59,7 @@ pub(in super::super) enum Answer {
 
 impl Dialback {
     /// Reads an element of dialback's namespace; `None` if it is none of these, or lacks what it must have.
-    pub(in super::super) fn read(element: &Element) -> Option<Self> {
+    pub fn read(element: &Element) -> Option<Self> {
         if !element.has_ns(NS_DIALBACK) {
             return None;
         }
@@ -86,7 +86,7 @@ impl Dialback {
     }
 
     /// The element to send.
-    pub(in super::super) fn to_element(&self) -> Element {
+    pub fn to_element(&self) -> Element {
         let (name, id) = match &self.part {
             Part::Result => ("result", None),
             Part::Verify { id } => ("verify", Some(id.as_str())),
@@ -114,7 +114,7 @@ impl Dialback {
     }
 
     /// The answer to this question.
-    pub(in super::super) fn answer(&self, answer: Answer) -> Self {
+    pub fn answer(&self, answer: Answer) -> Self {
         Self {
             part: self.part.clone(),
             from: self.to.clone(),

@@ -7,17 +7,17 @@ use ring::{digest, hmac};
 
 /// What only this gateway knows, as the key of its dialback keys.
 #[derive(Clone)]
-pub(in super::super) struct Secret(hmac::Key);
+pub struct Secret(hmac::Key);
 
 impl Secret {
     /// A secret of at least 128 bits of randomness.
-    pub(in super::super) fn new(random: &[u8]) -> Self {
+    pub fn new(random: &[u8]) -> Self {
         let hashed = hex(digest::digest(&digest::SHA256, random).as_ref());
         Self(hmac::Key::new(hmac::HMAC_SHA256, hashed.as_bytes()))
     }
 
     /// The key for one stream: `stream` is the id that the receiving server gave it.
-    pub(in super::super) fn key(&self, receiving: &str, sender: &str, stream: &str) -> String {
+    pub fn key(&self, receiving: &str, sender: &str, stream: &str) -> String {
         let text = text(receiving, sender, stream);
         hex(hmac::sign(&self.0, text.as_bytes()).as_ref())
     }

@@ -5,8 +5,8 @@ mod element;
 mod key;
 mod questions;
 
-pub(super) use element::{Answer, Dialback, Part, Says};
-pub(super) use key::Secret;
+pub use element::{Answer, Dialback, Part, Says};
+pub use key::Secret;
 pub(super) use questions::Questions;
 
 /// The namespace of dialback's elements.
