@@ -64,7 +64,7 @@ impl Drop for Visit {
 async fn serve(visit: Visit, stream: TcpStream, peer: SocketAddr, beginning: Beginning) {
     let hub = &visit.hub;
     let deadline = Instant::now() + hub.timing.handshake;
-    let responder = Responder::new(hub.site.clone(), Box::new(random::id));
+    let responder = Responder::new(hub.site.clone(), random::id);
     let secured = timeout_at(deadline, secure(hub, stream, beginning, responder)).await;
     let failure = match secured {
         Ok(Ok(secured)) => converse(hub, secured, peer, deadline).await,

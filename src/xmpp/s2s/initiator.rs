@@ -91,7 +91,7 @@ pub enum Step {
 }
 
 /// A stream on its way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Initiator {
     pair: DomainPair,
     goal: Goal,

@@ -25,6 +25,12 @@ use super::site::Site;
 /// Refused certificates and keys after which a server may try no more on one stream.
 const ATTEMPTS: u32 = 3;
 
+/// Keys of one authenticated stream that are verified at one time.
+const VERIFYING: usize = 16;
+
+/// Pairs of domains proven on one stream, at most.
+const PAIRS: usize = 1000;
+
 /// What to do next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {
@@ -85,9 +91,10 @@ pub enum Step {
 pub type Judge<'a> = &'a (dyn Fn(&str) -> Result<(), String> + Send + Sync);
 
 /// A stream that was opened to us.
+#[derive(Debug, Clone)]
 pub struct Responder {
     site: Site,
-    ids: Box<dyn FnMut() -> String + Send + Sync>,
+    ids: fn() -> String,
     stage: Stage,
     id: String,
     /// The domains of the last stream header.
@@ -123,7 +130,7 @@ enum Level {
 impl Responder {
     /// The other side of a stream just opened without TLS; `ids` makes ids that cannot be guessed
     /// (RFC 6120 §4.7.3).
-    pub fn new(site: Site, ids: Box<dyn FnMut() -> String + Send + Sync>) -> Self {
+    pub fn new(site: Site, ids: fn() -> String) -> Self {
         Self {
             site,
             ids,
@@ -318,6 +325,8 @@ impl Responder {
             Step::Restart,
         ];
         steps.push(self.prove(DomainPair::new(local, remote), Authentication::External));
+        // What was asked for the stream that ends here proves nothing on the next one (RFC 6120 §4.3.3).
+        self.asked.clear();
         self.stage = Stage::Header(Level::Authenticated);
         Ok(steps)
     }
@@ -368,6 +377,9 @@ impl Responder {
                 if self.asked.contains_key(&pair) {
                     return Err(misplaced("a second key"));
                 }
+                if self.has_asked_enough() {
+                    return answer(Answer::Error(DefinedCondition::ResourceConstraint));
+                }
                 self.asked.insert(pair.clone(), self.id.clone());
                 Ok(vec![Step::Verify {
                     pair,
@@ -375,6 +387,16 @@ impl Responder {
                     key: key.clone(),
                 }])
             }
+        }
+    }
+
+    /// Every key makes us look up a domain and connect to its server: who has proven nothing gets as many tries as
+    /// may fail.
+    fn has_asked_enough(&self) -> bool {
+        if self.proven.is_empty() {
+            self.failed as usize + self.asked.len() >= ATTEMPTS as usize
+        } else {
+            self.asked.len() >= VERIFYING || self.proven.len() + self.asked.len() >= PAIRS
         }
     }
 
@@ -417,13 +439,13 @@ impl Responder {
         }
     }
 
-    fn stanza(&mut self, stanza: Element) -> Result<Vec<Step>, StreamError> {
+    fn stanza(&self, stanza: Element) -> Result<Vec<Step>, StreamError> {
         self.stanzas_may_come()?;
         let pair = self.pair_of(&stanza)?;
         Ok(vec![Step::Stanza { pair, stanza }])
     }
 
-    fn refused(&mut self, refused: Refused) -> Result<Vec<Step>, StreamError> {
+    fn refused(&self, refused: Refused) -> Result<Vec<Step>, StreamError> {
         self.stanzas_may_come()?;
         let pair = match &refused.reply {
             // The reply has the addresses of the stanza, turned round.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::{Answer, Dialback, Part, Says};
 
 /// The questions of one stream that have no answer yet.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in super::super) struct Questions(BTreeSet<(Part, String, String)>);
 
 impl Questions {
