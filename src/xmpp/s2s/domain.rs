@@ -39,6 +39,12 @@ impl DomainPair {
         }
     }
 
+    /// The pair of the stanza that this replies to.
+    pub(super) fn answered_by(reply: &Element) -> Result<Self, StreamError> {
+        let turned = Self::of(reply)?;
+        Ok(Self::new(turned.remote, turned.local))
+    }
+
     /// The pair of a stanza that came (RFC 6120 §8.1.1.2, §8.1.2.2).
     pub(super) fn of(stanza: &Element) -> Result<Self, StreamError> {
         let of = |name: &str| {

@@ -448,11 +448,7 @@ impl Responder {
     fn refused(&self, refused: Refused) -> Result<Vec<Step>, StreamError> {
         self.stanzas_may_come()?;
         let pair = match &refused.reply {
-            // The reply has the addresses of the stanza, turned round.
-            Some(reply) => {
-                let turned = DomainPair::of(reply)?;
-                self.proven_pair(DomainPair::new(turned.remote, turned.local))?
-            }
+            Some(reply) => self.proven_pair(DomainPair::answered_by(reply)?)?,
             None => match self.proven.first() {
                 Some(pair) => pair.clone(),
                 None => return Err(unauthenticated()),

@@ -268,12 +268,8 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
                 self.take(&pair, stanza).await
             }
             Received::Refused(refused) => {
-                // The reply has the addresses of the stanza, turned round.
-                let turned = refused
-                    .reply
-                    .as_ref()
-                    .and_then(|reply| DomainPair::of(reply).ok());
-                let said = turned.map(|turned| DomainPair::new(turned.remote, turned.local));
+                let said = refused.reply.as_ref().map(DomainPair::answered_by);
+                let said = said.transpose().map_err(Failure::Illegal)?;
                 let pair = self.comes_back(said)?;
                 self.refused(&pair, &refused);
                 Ok(())
@@ -559,6 +555,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
         }
     }
 }
+
 
 fn ended(written: std::io::Result<()>) -> Failure {
     match written {
