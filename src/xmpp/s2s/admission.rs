@@ -13,7 +13,7 @@ use crate::config::{Config, Limit};
 /// The time over which attempts are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Addresses remembered, at most, while they have no connection.
+/// Addresses remembered, at most; one more finds no room, and one that is remembered still does.
 const REMEMBERED: usize = 65_536;
 
 /// Who is connected, and who has tried lately.
@@ -52,8 +52,12 @@ impl Admission {
     /// [`Self::leave`].
     pub(super) fn enter(&mut self, address: IpAddr, now: Instant) -> Result<(), Limit> {
         self.sweep(now);
-        let full = self.all >= self.most || self.visitors.len() >= REMEMBERED;
-        let visitor = self.visitors.entry(network(address)).or_insert(Visitor {
+        let network = network(address);
+        if self.visitors.len() >= REMEMBERED && !self.visitors.contains_key(&network) {
+            return Err(Limit::Connections);
+        }
+        let full = self.all >= self.most;
+        let visitor = self.visitors.entry(network).or_insert(Visitor {
             connected: 0,
             attempts: 0,
             since: now,
@@ -165,6 +169,23 @@ mod tests {
         of_address.leave(address(1));
         assert_eq!(of_address.enter(address(1), now), Ok(()));
         assert_eq!(attempts.enter(address(1), now + MINUTE), Ok(()));
+    }
+
+    #[test]
+    fn many_addresses_take_bounded_memory_and_shut_out_nobody_who_was_here() {
+        let now = Instant::now();
+        let mut admission = admission(10, 1, 0, now);
+        let nth = |n: usize| IpAddr::from(std::net::Ipv4Addr::from(u32::try_from(n).unwrap()));
+        for n in 0..2 * REMEMBERED {
+            let entered = admission.enter(nth(n), now);
+            assert_eq!(entered.is_ok(), n < 10, "{n}");
+        }
+        assert_eq!(admission.visitors.len(), REMEMBERED);
+        admission.leave(nth(0));
+        assert_eq!(admission.enter(nth(0), now), Ok(()));
+        let later = admission.enter(nth(2 * REMEMBERED), now + MINUTE);
+        assert_eq!(later, Err(Limit::Connections));
+        assert_eq!(admission.visitors.len(), 11);
     }
 
     #[test]
