@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Two gateways that federate with each other over loopback, with real DNS, real TLS and certificates of their own.
 
+mod attacks;
+mod intruder;
 mod node;
 
 use node::{Certificate, Net, Node, message};

@@ -11,12 +11,12 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::address::DomainPattern;
-use crate::config::Config;
+use crate::config::{Config, Reached};
 use crate::stanza::Stanza;
 use crate::xmpp::dns::tests::name_server::NameServer;
 use crate::xmpp::s2s::{Federation, StreamView};
-use crate::xmpp::tls::KeyFiles;
 use crate::xmpp::tls::authority::{Authority, Folder, Leaf, San};
+use crate::xmpp::tls::{CertificateFiles, Certificates, KeyFiles};
 use crate::xmpp::{LinkEvent, Timing};
 
 /// Whatever is awaited has come by then.
@@ -40,6 +40,8 @@ pub(super) enum Certificate {
     Stranger,
     /// For another domain.
     WrongName,
+    /// Of nobody but itself.
+    SelfSigned,
     /// Of last year.
     Expired,
     /// For servers only, as public authorities issue them.
@@ -50,6 +52,7 @@ pub(super) enum Certificate {
 pub(super) struct Plan {
     pub(super) config: Config,
     pub(super) certificate: Certificate,
+    pub(super) timing: Timing,
     pub(super) allowed: Vec<&'static str>,
     pub(super) port: u16,
     /// Listens and is published with direct TLS only.
@@ -87,6 +90,7 @@ impl Net {
             Certificate::WrongName => "other.example",
             Certificate::Good
             | Certificate::Stranger
+            | Certificate::SelfSigned
             | Certificate::Expired
             | Certificate::ServerOnly => domain,
         };
@@ -111,7 +115,27 @@ impl Net {
         } else {
             &self.authority
         };
+        if kind == Certificate::SelfSigned {
+            return leaf.self_signed().store(&self.folder, domain);
+        }
         authority.issue(leaf).store(&self.folder, domain)
+    }
+
+    /// The certificate of somebody who is no [`Node`].
+    pub(super) fn certificates(&self, domain: &str, kind: Certificate) -> Certificates {
+        let files = CertificateFiles {
+            ca_list: Some(self.ca_list.clone()),
+            own: vec![self.certificate(domain, kind)],
+        };
+        Certificates::load(&files).unwrap()
+    }
+
+    /// Lets a domain lead to somebody who is no [`Node`].
+    pub(super) async fn lead(&self, domain: &str, address: SocketAddr) {
+        let host = format!("server.{domain}.");
+        self.dns.host(&host, &address.ip().to_string()).await;
+        let owner = format!("_xmpp-server._tcp.{domain}.");
+        self.dns.srv(&owner, 0, address.port(), &host).await;
     }
 
     async fn publish(&self, domain: &str, address: SocketAddr, plan: &Plan) {
@@ -163,6 +187,10 @@ impl Node {
         let mut plan = Plan {
             config: Config::default(),
             certificate: Certificate::Good,
+            timing: Timing {
+                retry_floor: Duration::from_millis(20),
+                ..Timing::default()
+            },
             allowed: vec!["*"],
             port: 0,
             direct: false,
@@ -204,14 +232,10 @@ impl Node {
         config.private_keys = vec![files.private_key];
         config.ca_list = Some(net.ca_list.clone());
         config.resolvers = vec![net.dns.address];
-        let timing = Timing {
-            retry_floor: Duration::from_millis(20),
-            ..Timing::default()
-        };
         let (sender, events) = mpsc::channel(64);
         Self {
             domain,
-            federation: Federation::join(Arc::new(config), timing, sender).unwrap(),
+            federation: Federation::join(Arc::new(config), plan.timing, sender).unwrap(),
             events,
             seen: VecDeque::new(),
             address,
@@ -220,6 +244,14 @@ impl Node {
 
     pub(super) fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn reached(&self) -> Reached {
+        self.federation.totals().reached
     }
 
     pub(super) async fn leave(self) {
@@ -347,8 +379,13 @@ impl Node {
 
 /// A message with a body.
 pub(super) fn message(from: &str, to: &str, id: &str) -> Stanza {
+    message_of(from, to, id, "hi")
+}
+
+/// A message with that body.
+pub(super) fn message_of(from: &str, to: &str, id: &str, body: &str) -> Stanza {
     let text = format!(
-        "<message xmlns='jabber:client' from='{from}' to='{to}' id='{id}'><body>hi</body></message>"
+        "<message xmlns='jabber:client' from='{from}' to='{to}' id='{id}'><body>{body}</body></message>"
     );
     Stanza::from_element(text.parse().unwrap()).unwrap()
 }
