@@ -6,7 +6,9 @@
 
 pub mod address;
 mod departing;
+pub mod dialback;
 pub mod frame;
+pub mod negotiation;
 pub mod pidf;
 pub mod sequence;
 pub mod sip;
@@ -26,9 +28,11 @@ const LINKS: &[(&str, &str)] = &[];
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their folder below `seeds/`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("address", address::run),
+    ("dialback", dialback::run),
     ("frame", frame::run),
+    ("negotiation", negotiation::run),
     ("pidf", pidf::run),
     ("sequence", sequence::run),
     ("sip", sip::run),
