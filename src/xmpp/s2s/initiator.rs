@@ -360,3 +360,465 @@ fn reason(failure: &Element) -> String {
 pub(super) fn words(condition: &DefinedCondition) -> String {
     Element::from(condition.clone()).name().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xmpp::stream::{Condition, Excess, Refused, StreamError};
+
+    const ALL: Means = Means {
+        external: true,
+        dialback: true,
+        bidi: true,
+    };
+
+    const NO_DIALBACK: Means = Means {
+        dialback: false,
+        ..ALL
+    };
+
+    const SUCCESS: &str = "<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>";
+    const REFUSED: &str = "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/>\
+        <text>who are\n you</text></failure>";
+    const PROCEED: &str = "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+    const NO_TLS: &str = "<failure xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+    const ENABLED: &str = "<enabled xmlns='urn:xmpp:sm:3'/>";
+    const FAILED: &str = "<failed xmlns='urn:xmpp:sm:3'/>";
+    const VALID: &str = "<result xmlns='jabber:server:dialback' from='them' to='us' type='valid'/>";
+    const INVALID: &str =
+        "<result xmlns='jabber:server:dialback' from='them' to='us' type='invalid'/>";
+    const ERROR: &str = "<result xmlns='jabber:server:dialback' from='them' to='us' type='error'>\
+        <error xmlns='jabber:client'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+        </error></result>";
+    const OTHERS: &str =
+        "<result xmlns='jabber:server:dialback' from='other' to='us' type='valid'/>";
+    const VERIFIED: &str =
+        "<verify xmlns='jabber:server:dialback' from='them' to='us' id='theirs' type='valid'/>";
+    const VERIFIED_OTHER: &str =
+        "<verify xmlns='jabber:server:dialback' from='them' to='us' id='i' type='valid'/>";
+    const KEY: &str = "<result xmlns='jabber:server:dialback' from='them' to='us'>key</result>";
+
+    fn new(means: Means, goal: Goal) -> Initiator {
+        let pair = DomainPair::new("us", "them");
+        Initiator::new(pair, goal, means, Secret::new(b"of a test"))
+    }
+
+    fn verify() -> Goal {
+        Goal::Verify {
+            id: "theirs".to_owned(),
+            key: "key".to_owned(),
+        }
+    }
+
+    /// A header with an id or without one, features by their names, or an element as it is written.
+    fn heard(text: &str) -> Received {
+        let header = |id: Option<&str>, version: Option<&str>| {
+            Received::Header(Box::new(Header {
+                id: id.map(str::to_owned),
+                version: version.map(str::to_owned),
+                ..Header::default()
+            }))
+        };
+        match text.split_once(' ').unwrap_or((text, "")) {
+            ("header", "") => header(Some("i"), Some("1.0")),
+            ("header", "without id") => header(None, Some("1.0")),
+            ("header", "of 0.9") => header(Some("i"), None),
+            ("features", names) => {
+                let has = |name| names.split(' ').any(|n| n == name);
+                let features = Features {
+                    starttls: has("starttls"),
+                    external: has("external"),
+                    dialback: has("dialback"),
+                    bidi: has("bidi"),
+                    management: has("sm"),
+                };
+                Received::Other(features.to_element())
+            }
+            _ => Received::Other(text.parse().unwrap()),
+        }
+    }
+
+    /// Steps in short.
+    fn steps(steps: &[Step]) -> String {
+        let step = |step: &Step| match step {
+            Step::Open => "open".to_owned(),
+            Step::Send(element) => element.name().to_owned(),
+            Step::StartTls => "TLS".to_owned(),
+            Step::Ready(terms) => {
+                let with = |yes: bool, what: &str| {
+                    if yes {
+                        format!("+{what}")
+                    } else {
+                        String::new()
+                    }
+                };
+                let way = terms.authentication.as_str();
+                let more = with(terms.bidi, "bidi")
+                    + &with(terms.management, "sm")
+                    + &with(terms.multiplex, "multiplex");
+                format!("ready:{way}{more}")
+            }
+            Step::Verified(answer) => format!("verified:{answer:?}"),
+        };
+        steps.iter().map(step).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What follows from each thing heard; the last may be a failure, in words.
+    fn play(initiator: &mut Initiator, script: &[(&str, &str)]) {
+        for (text, expected) in script {
+            let outcome = match initiator.received(heard(text)) {
+                Ok(said) => steps(&said),
+                Err(failure) => failure.to_string(),
+            };
+            assert_eq!(&outcome, expected, "{text}");
+        }
+    }
+
+    fn secured(means: Means, goal: Goal, trusted: bool) -> Initiator {
+        let mut initiator = new(means, goal);
+        let trusted = trusted.then_some(()).ok_or_else(|| "bad".to_owned());
+        assert_eq!(initiator.secured(trusted).unwrap(), Step::Open);
+        initiator
+    }
+
+    #[test]
+    fn tls_comes_first() {
+        let mut initiator = new(ALL, Goal::Stanzas);
+        assert_eq!(initiator.start(), Step::Open);
+        let offered = "features starttls external dialback bidi sm";
+        play(
+            &mut initiator,
+            &[("header", ""), (offered, "starttls"), (PROCEED, "TLS")],
+        );
+        let mut refused = new(ALL, Goal::Stanzas);
+        refused.start();
+        let script = [
+            ("header", ""),
+            (offered, "starttls"),
+            (NO_TLS, "the server refused TLS"),
+        ];
+        play(&mut refused, &script);
+        let mut none = new(ALL, Goal::Stanzas);
+        none.start();
+        let without = "features external dialback bidi sm";
+        play(
+            &mut none,
+            &[("header", ""), (without, "the server offers no TLS")],
+        );
+    }
+
+    #[test]
+    fn what_a_server_offers_decides_the_way() {
+        let external = "header";
+        for (trusted, means, offered, script) in [
+            (
+                true,
+                ALL,
+                "external bidi dialback",
+                &[
+                    ("", "bidi auth"),
+                    (SUCCESS, "open"),
+                    (external, ""),
+                    ("features sm", "enable"),
+                    (ENABLED, "ready:external+bidi+sm+multiplex"),
+                ][..],
+            ),
+            (
+                true,
+                ALL,
+                "external",
+                &[
+                    ("", "auth"),
+                    (SUCCESS, "open"),
+                    (external, ""),
+                    ("features", "ready:external"),
+                ],
+            ),
+            (
+                true,
+                ALL,
+                "external",
+                &[
+                    ("", "auth"),
+                    (SUCCESS, "open"),
+                    (external, ""),
+                    ("features sm", "enable"),
+                    (FAILED, "ready:external"),
+                ],
+            ),
+            (
+                true,
+                NO_DIALBACK,
+                "external dialback",
+                &[
+                    ("", "auth"),
+                    (SUCCESS, "open"),
+                    (external, ""),
+                    ("features", "ready:external"),
+                ],
+            ),
+            // A server with a bad certificate may take ours, and is told nothing that it could not have by dialback.
+            (
+                false,
+                ALL,
+                "external bidi",
+                &[
+                    ("", "auth"),
+                    (SUCCESS, "open"),
+                    (external, ""),
+                    ("features bidi", "ready:external"),
+                ],
+            ),
+            (
+                true,
+                ALL,
+                "external",
+                &[
+                    ("", "auth"),
+                    (
+                        REFUSED,
+                        "the server refused our certificate (EXTERNAL): not-authorized (who are  you)",
+                    ),
+                ],
+            ),
+            (true, ALL, "", &[("", "result"), (VALID, "ready:dialback")]),
+            (
+                false,
+                ALL,
+                "dialback sm",
+                &[
+                    ("", "result"),
+                    (VALID, "enable"),
+                    (ENABLED, "ready:dialback+sm+multiplex"),
+                ],
+            ),
+            (
+                true,
+                ALL,
+                "dialback bidi sm",
+                &[
+                    ("", "bidi result"),
+                    (VALID, "enable"),
+                    (FAILED, "ready:dialback+bidi+multiplex"),
+                ],
+            ),
+            (
+                true,
+                ALL,
+                "",
+                &[
+                    ("", "result"),
+                    (
+                        INVALID,
+                        "dialback failed: the server found our key invalid; does DNS for us lead to this gateway?",
+                    ),
+                ],
+            ),
+            (
+                true,
+                ALL,
+                "",
+                &[
+                    ("", "result"),
+                    (ERROR, "dialback failed: the server answered item-not-found"),
+                ],
+            ),
+            (
+                true,
+                Means {
+                    external: false,
+                    ..ALL
+                },
+                "external",
+                &[("", "result"), (VALID, "ready:dialback")],
+            ),
+            (
+                true,
+                NO_DIALBACK,
+                "dialback",
+                &[(
+                    "",
+                    "the server does not offer EXTERNAL, so it does not accept our certificate; dialback is off",
+                )],
+            ),
+        ] {
+            let mut initiator = secured(means, Goal::Stanzas, trusted);
+            let features = format!("features {offered}");
+            let script: Vec<_> = script
+                .iter()
+                .map(|(heard, follows)| {
+                    (
+                        if heard.is_empty() {
+                            features.as_str()
+                        } else {
+                            heard
+                        },
+                        *follows,
+                    )
+                })
+                .collect();
+            play(&mut initiator, &[("header", "")]);
+            play(&mut initiator, &script);
+        }
+    }
+
+    #[test]
+    fn the_name_and_the_key_are_those_of_the_stream() {
+        let mut initiator = secured(ALL, Goal::Stanzas, true);
+        play(&mut initiator, &[("header", "")]);
+        let steps = initiator.received(heard("features external")).unwrap();
+        let auth: Element =
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>dXM=</auth>"
+                .parse()
+                .unwrap();
+        assert_eq!(steps, [Step::Send(auth)]);
+        let mut initiator = secured(ALL, Goal::Stanzas, true);
+        play(&mut initiator, &[("header", "")]);
+        let steps = initiator.received(heard("features")).unwrap();
+        let key = Secret::new(b"of a test").key("them", "us", "i");
+        let result: Element =
+            format!("<result xmlns='jabber:server:dialback' from='us' to='them'>{key}</result>")
+                .parse()
+                .unwrap();
+        assert_eq!(steps, [Step::Send(result)]);
+    }
+
+    #[test]
+    fn a_key_is_verified_by_the_answer_to_this_very_question() {
+        for trusted in [true, false] {
+            let answers = [
+                (VERIFIED, "verified:Valid"),
+                (
+                    VERIFIED_OTHER,
+                    "the server sent <verify> where it does not belong",
+                ),
+                (VALID, "the server sent <result> where it does not belong"),
+                (KEY, "the server sent <result> where it does not belong"),
+            ];
+            for answer in answers {
+                let mut initiator = secured(ALL, verify(), trusted);
+                let offered = ("features external dialback bidi sm", "verify");
+                play(
+                    &mut initiator,
+                    &[("header without id", ""), offered, answer],
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_certificate_needs_dialback() {
+        let refused = new(NO_DIALBACK, Goal::Stanzas).secured(Err("expired".to_owned()));
+        let words = "the server's certificate is refused: expired; dialback is off";
+        assert_eq!(refused.unwrap_err().to_string(), words);
+    }
+
+    #[test]
+    fn an_old_server_or_a_stream_without_an_id_gets_no_further() {
+        let mut old = secured(ALL, Goal::Stanzas, true);
+        play(
+            &mut old,
+            &[("header of 0.9", "the server does not speak XMPP 1.0")],
+        );
+        let mut without = secured(ALL, Goal::Stanzas, true);
+        let no_id = ("features dialback", "the server's stream has no id");
+        play(&mut without, &[("header without id", ""), no_id]);
+    }
+
+    /// A stream in each stage, and what belongs there.
+    fn stages() -> Vec<(Initiator, Vec<&'static str>)> {
+        let in_stage = |script: &[&str]| {
+            let mut initiator = secured(ALL, Goal::Stanzas, true);
+            for text in script {
+                initiator.received(heard(text)).unwrap();
+            }
+            initiator
+        };
+        let mut plain = new(ALL, Goal::Stanzas);
+        plain.start();
+        let mut proceed = plain.clone();
+        proceed.received(heard("header")).unwrap();
+        let features = proceed.clone();
+        proceed.received(heard("features starttls")).unwrap();
+        let mut tls = proceed.clone();
+        tls.received(heard(PROCEED)).unwrap();
+        let external = ["header", "features external"];
+        vec![
+            (new(ALL, Goal::Stanzas), vec![]),
+            (plain, vec!["header", "header without id"]),
+            (features, vec!["features starttls"]),
+            (proceed, vec![PROCEED]),
+            (tls, vec![]),
+            (in_stage(&[]), vec!["header", "header without id"]),
+            (
+                in_stage(&["header"]),
+                vec!["features", "features external", "features starttls"],
+            ),
+            (in_stage(&external), vec![SUCCESS]),
+            (
+                in_stage(&[external[0], external[1], SUCCESS]),
+                vec!["header", "header without id"],
+            ),
+            (
+                in_stage(&[external[0], external[1], SUCCESS, "header", "features sm"]),
+                vec![ENABLED, FAILED],
+            ),
+            (in_stage(&["header", "features"]), vec![VALID]),
+            (in_stage(&["header", "features", VALID]), vec![]),
+            (
+                in_stage(&["header", "features sm", VALID]),
+                vec![ENABLED, FAILED],
+            ),
+        ]
+    }
+
+    #[test]
+    fn in_every_stage_nothing_goes_on_but_by_what_belongs_there() {
+        let all = [
+            "header",
+            "header without id",
+            "header of 0.9",
+            "features",
+            "features external",
+            "features starttls",
+            SUCCESS,
+            REFUSED,
+            PROCEED,
+            NO_TLS,
+            ENABLED,
+            FAILED,
+            VALID,
+            INVALID,
+            ERROR,
+            OTHERS,
+            VERIFIED,
+            VERIFIED_OTHER,
+            KEY,
+            "<bidi xmlns='urn:xmpp:bidi'/>",
+            "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+            "<r xmlns='urn:xmpp:sm:3'/>",
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'/>",
+        ];
+        for (number, (stage, belongs)) in stages().into_iter().enumerate() {
+            for text in all {
+                let goes_on = stage.clone().received(heard(text)).is_ok();
+                assert_eq!(goes_on, belongs.contains(&text), "{number} {text}");
+            }
+            let message: Element = "<message xmlns='jabber:client' from='them' to='us'/>"
+                .parse()
+                .unwrap();
+            let refused = Refused {
+                excess: Excess::Size,
+                reply: None,
+            };
+            for received in [
+                Received::Content(message),
+                Received::Refused(refused),
+                Received::Error(StreamError::new(Condition::Reset, "")),
+                Received::Closed,
+            ] {
+                assert!(stage.clone().received(received).is_err(), "{number}");
+            }
+        }
+    }
+}

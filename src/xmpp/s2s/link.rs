@@ -339,3 +339,73 @@ pub(super) fn is_small_talk(stanza: &Element) -> bool {
         && (stanza.attr("type") != Some("get") && stanza.attr("type") != Some("set")
             || stanza.has_child("ping", xmpp_parsers::ns::PING))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stanza() -> Element {
+        "<message xmlns='jabber:client' from='us' to='them'/>"
+            .parse()
+            .unwrap()
+    }
+
+    fn link(capacity: usize) -> Link {
+        let pair = DomainPair::new("us", "them");
+        Link::new(pair, capacity, &Timing::default())
+    }
+
+    #[test]
+    fn a_queue_takes_what_fits_and_counts_what_is_under_way() {
+        let one = link(1000);
+        one.push(&stanza()).unwrap();
+        let length = one.bytes();
+        let link = link(3 * length);
+        assert_eq!(link.push(&stanza()), Ok(Pushed::WantsCarrier));
+        assert_eq!(link.push(&stanza()), Ok(Pushed::Waits));
+        assert_eq!(link.push(&stanza()), Ok(Pushed::Waits));
+        for _ in 0..30 {
+            assert_eq!(link.push(&stanza()), Err(SendError::Full));
+        }
+        let taken = link.take(1);
+        assert_eq!(taken.len(), 1);
+        assert_eq!(link.push(&stanza()), Err(SendError::Full));
+        link.gone(length);
+        assert_eq!(link.push(&stanza()), Ok(Pushed::Waits));
+        assert_eq!(link.bytes(), 3 * length);
+        let tally = link.tally();
+        assert_eq!((tally.stanzas_out, tally.stanzas_dropped), (4, 31));
+    }
+
+    #[test]
+    fn while_a_link_waits_to_be_tried_again_nothing_is_queued() {
+        let link = link(1000);
+        link.push(&stanza()).unwrap();
+        let condition = DefinedCondition::RemoteServerNotFound;
+        let returned = link.failed("no such domain", condition.clone());
+        assert_eq!(returned.map(|stanzas| stanzas.len()), Some(1));
+        assert_eq!(link.push(&stanza()), Ok(Pushed::Undeliverable(condition)));
+        assert_eq!(link.bytes(), 0);
+        link.rest_after_pause();
+        assert_eq!(link.push(&stanza()), Ok(Pushed::WantsCarrier));
+    }
+
+    #[test]
+    fn one_carries_a_link_at_a_time() {
+        let link = link(1000);
+        let wake = Arc::new(Notify::new());
+        link.push(&stanza()).unwrap();
+        assert!(!link.adopt(&wake), "somebody connects");
+        link.connected(&wake);
+        assert!(!link.adopt(&wake), "a stream carries it");
+        assert_eq!(
+            link.failed("late", DefinedCondition::RemoteServerTimeout),
+            None
+        );
+        assert!(!link.reconnect());
+        assert!(link.disconnected("over"), "something waits");
+        link.take(1000);
+        assert!(!link.disconnected("over"));
+        assert!(link.adopt(&wake));
+    }
+}

@@ -274,3 +274,110 @@ impl State {
         self.writer.write(&request, &mut self.own).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xmpp::Timing;
+    use crate::xmpp::s2s::domain::DomainPair;
+    use crate::xmpp::s2s::header::writer;
+
+    /// A link on which so many stanzas wait, and a stream that carries it.
+    fn scene(waiting: usize, managed: bool) -> (Arc<Link>, Outgoing) {
+        let pair = DomainPair::new("us", "them");
+        let link = Arc::new(Link::new(pair.clone(), 1000, &Timing::default()));
+        for n in 0..waiting {
+            push(&link, n);
+        }
+        let outgoing = Outgoing::new(writer(&pair).unwrap(), None);
+        if managed {
+            outgoing.manage();
+        }
+        outgoing.carry(Arc::clone(&link));
+        link.connected(outgoing.wake());
+        (link, outgoing)
+    }
+
+    fn push(link: &Link, n: usize) {
+        let text = format!("<message xmlns='jabber:client' from='us' to='them' id='{n}'/>");
+        link.push(&text.parse().unwrap()).unwrap();
+    }
+
+    /// Writes what waits, and tells what was written.
+    fn write(outgoing: &Outgoing) -> String {
+        let (batch, _) = outgoing.batch();
+        outgoing.written();
+        String::from_utf8(batch).unwrap()
+    }
+
+    fn ids(text: &str) -> Vec<&str> {
+        let parts = text.split("id=").skip(1);
+        parts.map(|part| &part[1..2]).collect()
+    }
+
+    #[test]
+    fn without_acknowledgements_what_the_kernel_took_is_gone() {
+        let (link, outgoing) = scene(2, false);
+        assert_eq!(ids(&write(&outgoing)), ["0", "1"]);
+        assert!(outgoing.is_settled());
+        assert_eq!(link.bytes(), 0);
+        assert_eq!(outgoing.acknowledged(0), Err(TooHigh));
+        assert!(!outgoing.ask());
+    }
+
+    #[test]
+    fn with_them_it_waits_and_goes_again_in_order_when_the_stream_ends() {
+        let (link, outgoing) = scene(3, true);
+        let written = write(&outgoing);
+        assert_eq!(ids(&written), ["0", "1", "2"]);
+        assert!(written.contains("<r "), "{written}");
+        assert!(outgoing.asked().is_some() && !outgoing.is_settled());
+        push(&link, 3);
+        assert_eq!(outgoing.acknowledged(1), Ok(()));
+        assert!(outgoing.asked().is_none());
+        outgoing.release();
+        assert!(link.disconnected("gone"));
+        let again: Vec<_> = link.take(1000);
+        let again = String::from_utf8(again.concat()).unwrap();
+        assert_eq!(ids(&again), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn nothing_is_acknowledged_that_was_not_sent() {
+        let (_, outgoing) = scene(2, true);
+        assert_eq!(outgoing.acknowledged(1), Err(TooHigh));
+        write(&outgoing);
+        for h in [3, u32::MAX, 1 << 31] {
+            assert_eq!(outgoing.acknowledged(h), Err(TooHigh), "{h}");
+        }
+        assert_eq!(outgoing.acknowledged(0), Ok(()));
+        assert_eq!(outgoing.acknowledged(2), Ok(()));
+        for h in [0, 1, 3] {
+            assert_eq!(outgoing.acknowledged(h), Err(TooHigh), "{h}");
+        }
+        assert_eq!(outgoing.acknowledged(2), Ok(()));
+        assert!(outgoing.is_settled());
+    }
+
+    #[test]
+    fn the_count_of_acknowledgements_wraps() {
+        let (link, outgoing) = scene(3, true);
+        outgoing.lock().management.as_mut().unwrap().acknowledged = u32::MAX - 1;
+        write(&outgoing);
+        assert_eq!(outgoing.acknowledged(1), Ok(()));
+        assert!(outgoing.is_settled());
+        assert_eq!(link.bytes(), 0);
+    }
+
+    #[test]
+    fn a_peer_that_asks_and_does_not_read_gets_no_endless_answers() {
+        let (_, outgoing) = scene(0, true);
+        let answer = Element::builder("a", ns::SM)
+            .append("x".repeat(1000))
+            .build();
+        let said = (0..1000).take_while(|_| outgoing.say(&answer)).count();
+        assert!((60..70).contains(&said), "{said}");
+        assert!(write(&outgoing).len() < OWN + 2000);
+        assert!(outgoing.say(&answer));
+    }
+}

@@ -498,3 +498,575 @@ fn misplaced(what: &str) -> StreamError {
 fn unauthenticated() -> StreamError {
     StreamError::new(Condition::NotAuthorized, "authenticate first")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::DomainPattern;
+    use crate::config::{Config, Dialback as Policy};
+    use crate::xmpp::s2s::dialback::Secret;
+    use crate::xmpp::stream::Excess;
+    use std::sync::Arc;
+
+    const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
+    const AUTH: &str =
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>";
+    const AUTH_NAMED: &str =
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>dGhlbQ==</auth>";
+    const AUTH_OTHER: &str =
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>b3RoZXI=</auth>";
+    const AUTH_BROKEN: &str =
+        "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>?</auth>";
+    const PLAIN: &str = "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'/>";
+    const BIDI: &str = "<bidi xmlns='urn:xmpp:bidi'/>";
+    const ENABLE: &str = "<enable xmlns='urn:xmpp:sm:3'/>";
+    const KEY: &str = "<result xmlns='jabber:server:dialback' from='them' to='us'>key</result>";
+    const SECOND: &str = "<result xmlns='jabber:server:dialback' from='them' to='two'>key</result>";
+    const DENIED: &str =
+        "<result xmlns='jabber:server:dialback' from='denied' to='us'>key</result>";
+    const NOBODY: &str =
+        "<result xmlns='jabber:server:dialback' from='them' to='nobody'>key</result>";
+    const ANSWER: &str =
+        "<result xmlns='jabber:server:dialback' from='them' to='us' type='valid'/>";
+    const VERIFIED: &str =
+        "<verify xmlns='jabber:server:dialback' from='them' to='us' id='id' type='valid'/>";
+    const ASKED: &str =
+        "<verify xmlns='jabber:server:dialback' from='them' to='us' id='id'>00</verify>";
+    const OTHER: &str = "<other xmlns='urn:x'/>";
+
+    fn new(dialback: bool) -> Responder {
+        let config = Config {
+            sip_domains: vec!["us".to_owned(), "two".to_owned()],
+            xmpp_allow: vec![DomainPattern::parse("*").unwrap()],
+            xmpp_deny: vec![DomainPattern::parse("denied").unwrap()],
+            listen: vec![([127, 0, 0, 1], 5269).into()],
+            dialback: if dialback { Policy::Tls } else { Policy::Off },
+            ..Config::default()
+        };
+        let site = Site::new(Arc::new(config), Secret::new(b"of a test"));
+        Responder::new(site, || "id".to_owned())
+    }
+
+    /// `header FROM TO VERSION`, where `-` is none, a stanza `FROM>TO`, or an element as it is written.
+    fn said(text: &str) -> Received {
+        let given = |text: &str| Some(text.to_owned()).filter(|text| text != "-");
+        if let Some(header) = text.strip_prefix("header ") {
+            let mut parts = header.split(' ');
+            let mut next = || parts.next().and_then(given);
+            return Received::Header(Box::new(Header {
+                from: next(),
+                to: next(),
+                version: next(),
+                ..Header::default()
+            }));
+        }
+        let Some((from, to)) = text.split_once('>').filter(|_| !text.starts_with('<')) else {
+            return Received::Other(text.parse().unwrap());
+        };
+        let stanza = format!("<message xmlns='jabber:client' from='{from}' to='{to}'/>");
+        Received::Content(stanza.parse().unwrap())
+    }
+
+    /// Steps in short.
+    fn steps(steps: &[Step]) -> String {
+        let step = |step: &Step| match step {
+            Step::Open { .. } => "open".to_owned(),
+            Step::Send(element) => {
+                let inside = |element: &Element| {
+                    let all: Vec<_> = element.children().map(Element::name).collect();
+                    all.join(",")
+                };
+                let kind = element.attr("type").unwrap_or_default();
+                let more = element.children().next().map(|child| match child.name() {
+                    "error" => inside(child),
+                    _ => inside(element),
+                });
+                format!("{}({}{kind})", element.name(), more.unwrap_or_default())
+            }
+            Step::StartTls => "TLS".to_owned(),
+            Step::Restart => "restart".to_owned(),
+            Step::Verify { pair, .. } => format!("verify:{}", pair.local),
+            Step::Proven {
+                pair,
+                authentication,
+                bidi,
+            } => {
+                let way = authentication.as_str();
+                format!(
+                    "proven:{}:{way}{}",
+                    pair.local,
+                    if *bidi { "+bidi" } else { "" }
+                )
+            }
+            Step::Stanza { pair, .. } => format!("stanza:{}", pair.local),
+            Step::Refused { pair, .. } => format!("refused:{}", pair.local),
+            Step::Management(element) => element.name().to_owned(),
+            Step::Close => "close".to_owned(),
+        };
+        steps.iter().map(step).collect::<Vec<_>>().join(" ")
+    }
+
+    fn outcome(responder: &mut Responder, good: bool, text: &str) -> String {
+        let judge = |domain: &str| {
+            let good = good && domain == "them";
+            good.then_some(()).ok_or_else(|| "bad".to_owned())
+        };
+        match text {
+            "TLS is there" => {
+                responder.secured();
+                String::new()
+            }
+            "valid" | "invalid" | "unknown" | "valid for another" => {
+                let answer = match text {
+                    "invalid" => Answer::Invalid,
+                    "unknown" => Answer::Error(DefinedCondition::RemoteServerNotFound),
+                    _ => Answer::Valid,
+                };
+                let id = if text == "valid for another" {
+                    "another"
+                } else {
+                    "id"
+                };
+                steps(&responder.verified(DomainPair::new("us", "them"), id, answer))
+            }
+            _ => match responder.received(said(text), &judge) {
+                Ok(said) => steps(&said),
+                Err(error) => format!("! {}", error.condition.as_str()),
+            },
+        }
+    }
+
+    fn play(dialback: bool, good: bool, script: &[(&str, &str)]) {
+        let mut responder = new(dialback);
+        for (text, expected) in script {
+            assert_eq!(&outcome(&mut responder, good, text), expected, "{text}");
+        }
+    }
+
+    const HEADER: &str = "header them us 1.0";
+    const PLAIN_FEATURES: &str = "open features(starttls)";
+    const TRUSTED: &str = "open features(mechanisms,dialback,bidi,sm)";
+    const UNTRUSTED: &str = "open features(dialback,bidi,sm)";
+    const TLS: (&str, &str) = ("TLS is there", "");
+
+    #[test]
+    fn external_is_offered_and_proves_to_a_good_certificate_only() {
+        play(
+            true,
+            true,
+            &[
+                (HEADER, PLAIN_FEATURES),
+                (STARTTLS, "TLS"),
+                TLS,
+                (HEADER, TRUSTED),
+                (BIDI, ""),
+                (AUTH_NAMED, "success() restart proven:us:external+bidi"),
+                (HEADER, "open features(dialback,sm)"),
+                (ENABLE, "enable"),
+                ("u@them>v@us", "stanza:us"),
+                (SECOND, "verify:two"),
+                ("them>two", "! invalid-from"),
+            ],
+        );
+        play(
+            false,
+            true,
+            &[
+                TLS,
+                (HEADER, "open features(mechanisms,bidi)"),
+                (AUTH, "success() restart proven:us:external"),
+                (HEADER, "open features(sm)"),
+                (BIDI, ""),
+                (KEY, "result(not-authorizederror)"),
+            ],
+        );
+        play(
+            false,
+            false,
+            &[
+                TLS,
+                (HEADER, "open features(bidi)"),
+                (AUTH, "failure(not-authorized) close"),
+            ],
+        );
+        // Without a name in the header nobody is meant.
+        play(
+            true,
+            true,
+            &[
+                TLS,
+                ("header - us 1.0", UNTRUSTED),
+                (AUTH, "failure(not-authorized)"),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_external_refuses_may_go_by_dialback_but_not_for_ever() {
+        play(
+            true,
+            true,
+            &[
+                TLS,
+                (HEADER, TRUSTED),
+                (AUTH_OTHER, "failure(invalid-authzid)"),
+                (AUTH_BROKEN, "failure(incorrect-encoding)"),
+                (PLAIN, "failure(invalid-mechanism) close"),
+            ],
+        );
+        play(
+            true,
+            false,
+            &[
+                TLS,
+                (HEADER, UNTRUSTED),
+                (AUTH, "failure(not-authorized)"),
+                (KEY, "verify:us"),
+                ("valid for another", ""),
+                ("valid", "proven:us:dialback result(valid)"),
+                ("valid", ""),
+                (KEY, "result(valid)"),
+                (AUTH, "! policy-violation"),
+            ],
+        );
+        play(
+            true,
+            false,
+            &[
+                TLS,
+                (HEADER, UNTRUSTED),
+                (KEY, "verify:us"),
+                ("unknown", "result(remote-server-not-founderror)"),
+                (KEY, "verify:us"),
+                ("unknown", "result(remote-server-not-founderror)"),
+                (KEY, "verify:us"),
+                ("unknown", "result(remote-server-not-founderror) close"),
+            ],
+        );
+        play(
+            true,
+            false,
+            &[
+                TLS,
+                (HEADER, UNTRUSTED),
+                (KEY, "verify:us"),
+                ("invalid", "result(invalid) close"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_key_asked_about_before_external_proves_nothing_after_it() {
+        play(
+            true,
+            true,
+            &[
+                TLS,
+                (HEADER, TRUSTED),
+                (SECOND, "verify:two"),
+                (KEY, "verify:us"),
+                (AUTH, "success() restart proven:us:external"),
+                ("valid", ""),
+                (HEADER, "open features(dialback,sm)"),
+                ("valid", ""),
+                ("them>two", "! invalid-from"),
+            ],
+        );
+    }
+
+    #[test]
+    fn keys_are_for_domains_served_and_allowed_and_one_at_a_time() {
+        play(
+            true,
+            false,
+            &[
+                TLS,
+                (HEADER, UNTRUSTED),
+                (NOBODY, "result(item-not-founderror)"),
+                (DENIED, "result(policy-violationerror)"),
+                (KEY, "verify:us"),
+                (KEY, "! policy-violation"),
+            ],
+        );
+        play(
+            true,
+            false,
+            &[
+                TLS,
+                (HEADER, UNTRUSTED),
+                (KEY, "verify:us"),
+                (SECOND, "verify:two"),
+                (&KEY.replace("them", "other"), "verify:us"),
+                (
+                    &SECOND.replace("them", "other"),
+                    "result(resource-constrainterror)",
+                ),
+                ("valid", "proven:us:dialback result(valid)"),
+                (&SECOND.replace("them", "other"), "verify:two"),
+            ],
+        );
+    }
+
+    #[test]
+    fn we_vouch_for_our_own_keys_only() {
+        let key = Secret::new(b"of a test").key("them", "us", "id");
+        let good = ASKED.replace("00", &key);
+        play(
+            true,
+            false,
+            &[
+                TLS,
+                (HEADER, UNTRUSTED),
+                (&good, "verify(valid)"),
+                (ASKED, "verify(invalid)"),
+                (&good.replace("'id'", "'di'"), "verify(invalid)"),
+                (&good.replace("'them'", "'other'"), "verify(invalid)"),
+                (&good.replace("'us'", "'two'"), "verify(invalid)"),
+                (
+                    &good.replace("'us'", "'nobody'"),
+                    "verify(item-not-founderror)",
+                ),
+                ("them>us", "! not-authorized"),
+            ],
+        );
+        play(
+            false,
+            true,
+            &[
+                TLS,
+                (HEADER, "open features(mechanisms,bidi)"),
+                (&good, "verify(not-authorizederror)"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_header_must_be_of_this_version_and_of_domains_that_may_talk() {
+        let error = |condition: &str| format!("open error({condition},text) close");
+        for (header, condition) in [
+            ("header them us 0.9", "unsupported-version"),
+            ("header them us -", "unsupported-version"),
+            ("header them nobody 1.0", "host-unknown"),
+            ("header them - 1.0", "host-unknown"),
+            ("header them u@us 1.0", "host-unknown"),
+            ("header u@them us 1.0", "invalid-from"),
+            ("header denied us 1.0", "policy-violation"),
+        ] {
+            play(true, true, &[(header, &error(condition))]);
+            play(true, true, &[TLS, (header, &error(condition))]);
+        }
+        for (header, condition) in [
+            ("header other us 1.0", "invalid-from"),
+            ("header them two 1.0", "invalid-from"),
+            ("header them us -", "unsupported-version"),
+        ] {
+            play(
+                true,
+                true,
+                &[
+                    TLS,
+                    (HEADER, TRUSTED),
+                    (AUTH, "success() restart proven:us:external"),
+                    (header, &error(condition)),
+                ],
+            );
+        }
+    }
+
+    #[test]
+    fn in_every_stage_only_what_belongs_there_is_heard() {
+        let all = [
+            HEADER,
+            STARTTLS,
+            AUTH,
+            BIDI,
+            ENABLE,
+            KEY,
+            ANSWER,
+            VERIFIED,
+            ASKED,
+            OTHER,
+            "them>us",
+            "other>us",
+            "them>two",
+            "them>nobody",
+        ];
+        let misplaced = "! policy-violation";
+        let unproven = "! not-authorized";
+        let unknown = "! unsupported-stanza-type";
+        let success = "success() restart proven:us:external";
+        for (stage, expected) in [
+            // Before a header the decoder lets nothing through; it would not matter.
+            (
+                &[][..],
+                [
+                    PLAIN_FEATURES,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    unproven,
+                    unproven,
+                    unproven,
+                    unproven,
+                ],
+            ),
+            (
+                &[HEADER],
+                [
+                    misplaced, "TLS", misplaced, misplaced, misplaced, misplaced, misplaced,
+                    misplaced, misplaced, misplaced, unproven, unproven, unproven, unproven,
+                ],
+            ),
+            (
+                &[HEADER, STARTTLS],
+                [
+                    misplaced, misplaced, misplaced, misplaced, misplaced, misplaced, misplaced,
+                    misplaced, misplaced, misplaced, unproven, unproven, unproven, unproven,
+                ],
+            ),
+            (
+                &["TLS is there"],
+                [
+                    TRUSTED, misplaced, misplaced, misplaced, misplaced, misplaced, misplaced,
+                    misplaced, misplaced, misplaced, unproven, unproven, unproven, unproven,
+                ],
+            ),
+            (
+                &["TLS is there", HEADER],
+                [
+                    misplaced,
+                    unknown,
+                    success,
+                    "",
+                    unproven,
+                    "verify:us",
+                    misplaced,
+                    misplaced,
+                    "verify(invalid)",
+                    unknown,
+                    unproven,
+                    unproven,
+                    unproven,
+                    unproven,
+                ],
+            ),
+            (
+                &["TLS is there", HEADER, KEY],
+                [
+                    misplaced,
+                    unknown,
+                    success,
+                    "",
+                    unproven,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    "verify(invalid)",
+                    unknown,
+                    unproven,
+                    unproven,
+                    unproven,
+                    unproven,
+                ],
+            ),
+            (
+                &["TLS is there", HEADER, AUTH],
+                [
+                    "open features(dialback,sm)",
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    misplaced,
+                    unproven,
+                    unproven,
+                    unproven,
+                    unproven,
+                ],
+            ),
+            (
+                &["TLS is there", HEADER, AUTH, HEADER],
+                [
+                    misplaced,
+                    unknown,
+                    misplaced,
+                    "",
+                    "enable",
+                    "result(valid)",
+                    misplaced,
+                    misplaced,
+                    "verify(invalid)",
+                    unknown,
+                    "stanza:us",
+                    "! invalid-from",
+                    "! invalid-from",
+                    "! host-unknown",
+                ],
+            ),
+            (
+                &["TLS is there", HEADER, KEY, "valid"],
+                [
+                    misplaced,
+                    unknown,
+                    misplaced,
+                    "",
+                    "enable",
+                    "result(valid)",
+                    misplaced,
+                    misplaced,
+                    "verify(invalid)",
+                    unknown,
+                    "stanza:us",
+                    "! invalid-from",
+                    "! invalid-from",
+                    "! host-unknown",
+                ],
+            ),
+        ] {
+            let mut begun = new(true);
+            for text in stage {
+                outcome(&mut begun, true, text);
+            }
+            for (text, expected) in all.iter().zip(expected) {
+                let heard = outcome(&mut begun.clone(), true, text);
+                assert_eq!(heard, expected, "{stage:?} {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stanza_skipped_is_of_somebody_proven_too() {
+        let mut responder = new(true);
+        for text in ["TLS is there", HEADER, AUTH, HEADER] {
+            outcome(&mut responder, true, text);
+        }
+        let mut refused = |reply: Option<&str>| {
+            let refused = Refused {
+                excess: Excess::Size,
+                reply: reply.map(|text| text.parse().unwrap()),
+            };
+            match responder.received(Received::Refused(refused), &|_| Ok(())) {
+                Ok(said) => steps(&said),
+                Err(error) => error.condition.as_str().to_owned(),
+            }
+        };
+        let reply = |from: &str, to: &str| {
+            format!("<message xmlns='jabber:client' from='{from}' to='{to}' type='error'/>")
+        };
+        assert_eq!(refused(Some(&reply("us", "them"))), "refused:us");
+        assert_eq!(refused(None), "refused:us");
+        assert_eq!(refused(Some(&reply("us", "other"))), "invalid-from");
+        assert_eq!(refused(Some(&reply("them", "us"))), "invalid-from");
+        assert_eq!(refused(Some(&reply("nobody", "them"))), "host-unknown");
+    }
+}
