@@ -31,6 +31,7 @@ test: need-test format lint lint-module docs pure edge c-host e2e ## Runs every 
 
 soak: build $(VENV_READY) ## Runs the same tests with large counts, for hours, and fuzzes
 	PROPTEST_CASES=20000 $(CARGO) test --release
+	$(CARGO) test --release --test hostile_connections -- --ignored
 	$(VENV)/bin/python -m pytest tests/e2e -m "soak or not soak"
 	sh tests/fuzz/run.sh
 	$(MAKE) soak-debian13

@@ -3,6 +3,7 @@
 //! process.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
+#![allow(clippy::print_stdout, reason = "figures, for whoever asks for them")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -172,7 +172,7 @@ impl Initiator {
 
     /// Whether the server's certificate is good, or why not.
     pub fn trusted(&self) -> Result<(), &str> {
-        self.trusted.as_ref().map(|()| ()).map_err(String::as_str)
+        self.trusted.as_ref().copied().map_err(String::as_str)
     }
 
     /// The server said something.

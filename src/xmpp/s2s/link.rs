@@ -403,9 +403,9 @@ mod tests {
             None
         );
         assert!(!link.reconnect());
-        assert!(link.disconnected("over"), "something waits");
+        assert!(link.disconnected("over", false), "something waits");
         link.take(1000);
-        assert!(!link.disconnected("over"));
+        assert!(!link.disconnected("over", false));
         assert!(link.adopt(&wake));
     }
 }

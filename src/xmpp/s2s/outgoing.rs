@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(outgoing.acknowledged(1), Ok(()));
         assert!(outgoing.asked().is_none());
         outgoing.release();
-        assert!(link.disconnected("gone"));
+        assert!(link.disconnected("gone", false));
         let again: Vec<_> = link.take(1000);
         let again = String::from_utf8(again.concat()).unwrap();
         assert_eq!(ids(&again), ["1", "2", "3"]);

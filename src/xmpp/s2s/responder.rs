@@ -29,7 +29,7 @@ const ATTEMPTS: u32 = 3;
 const VERIFYING: usize = 16;
 
 /// Pairs of domains proven on one stream, at most.
-const PAIRS: usize = 1000;
+const PAIRS: usize = 100;
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq)]
