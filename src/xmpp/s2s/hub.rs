@@ -55,7 +55,7 @@ pub(super) struct Hub {
     locator: Mutex<Arc<Locator>>,
     events: mpsc::Sender<LinkEvent>,
     bounces: mpsc::Sender<LinkEvent>,
-    links: Mutex<HashMap<DomainPair, Arc<Link>>>,
+    links: Mutex<BTreeMap<DomainPair, Arc<Link>>>,
     streams: Mutex<BTreeMap<u64, Arc<StreamRecord>>>,
     admission: Mutex<Admission>,
     pace: Mutex<Pace>,
@@ -480,9 +480,10 @@ fn undeliverable(stanza: &Element, condition: &DefinedCondition) -> Option<Eleme
     if !answers {
         return None;
     }
-    let type_ = match condition {
-        DefinedCondition::RemoteServerNotFound => ErrorType::Cancel,
-        _ => ErrorType::Wait,
+    let type_ = if *condition == DefinedCondition::RemoteServerNotFound {
+        ErrorType::Cancel
+    } else {
+        ErrorType::Wait
     };
     let error = StanzaError {
         type_,

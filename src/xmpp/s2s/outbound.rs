@@ -148,19 +148,16 @@ impl Keeper {
         let failure = ended.failure;
         tracing::info!(link = %name, reason = %failure, "stream ended");
         self.up = Some(Instant::now());
-        let again = match failure {
-            Failure::Stopped => {
-                let stanzas = self.link.empty();
-                self.link.disconnected(&failure.to_string(), false);
-                self.hub
-                    .return_all(&self.link.pair, stanzas, failure.condition())
-                    .await;
-                return false;
-            }
-            Failure::Idle => false,
-            // Whoever the link brought presence of is gone if the other server is: that shows when it is made again.
-            _ => true,
-        };
+        if matches!(failure, Failure::Stopped) {
+            let stanzas = self.link.empty();
+            self.link.disconnected(&failure.to_string(), false);
+            self.hub
+                .return_all(&self.link.pair, stanzas, failure.condition())
+                .await;
+            return false;
+        }
+        // Whoever the link brought presence of is gone if the other server is: that shows when it is made again.
+        let again = !matches!(failure, Failure::Idle);
         let needed = self.link.disconnected(&failure.to_string(), again);
         if again && ended.lossy {
             self.hub.tell_down(&self.link, failure.to_string()).await;
@@ -262,7 +259,7 @@ impl Keeper {
     }
 
     /// Tells the senders of what waits, and the core. False if another stream carries the link meanwhile.
-    async fn give_back(&mut self, failure: &Failure) -> bool {
+    async fn give_back(&self, failure: &Failure) -> bool {
         let name = self.link.pair.link();
         let reason = failure.to_string();
         let Some(stanzas) = self.link.failed(&reason, failure.condition()) else {

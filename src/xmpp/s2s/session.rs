@@ -298,7 +298,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
             let error = StreamError::new(Condition::NotAuthorized, text);
             return Err(Failure::Illegal(error));
         }
-        let pair = said.as_ref().or(initiated.pairs.first());
+        let pair = said.as_ref().or_else(|| initiated.pairs.first());
         match pair.filter(|pair| initiated.pairs.contains(pair)) {
             Some(pair) => Ok(pair.clone()),
             None => {
@@ -493,9 +493,8 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
                 .max(),
             Side::Accepted(_) => None,
         };
-        answered.map_or(self.reader.heard(), |answered| {
-            answered.max(self.reader.heard())
-        })
+        let heard = self.reader.heard();
+        answered.map_or(heard, |answered| answered.max(heard))
     }
 
     /// From when on the stream counts as unused; a stream that the other server uses is its own to close, at first.
@@ -555,7 +554,6 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
         }
     }
 }
-
 
 fn ended(written: std::io::Result<()>) -> Failure {
     match written {

@@ -271,7 +271,7 @@ impl Node {
     }
 
     /// Waits until the links are as they should be.
-    pub(super) async fn settle(&mut self, good: impl Fn(&[StreamView]) -> bool) {
+    pub(super) async fn settle(&self, good: impl Fn(&[StreamView]) -> bool) {
         let settled = timeout(LIMIT, async {
             while !good(&self.federation.view()) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
