@@ -784,6 +784,7 @@ mod tests {
                 (HEADER, UNTRUSTED),
                 (NOBODY, "result(item-not-founderror)"),
                 (DENIED, "result(policy-violationerror)"),
+                (&KEY.replace("them", "two"), "result(policy-violationerror)"),
                 (KEY, "verify:us"),
                 (KEY, "! policy-violation"),
             ],
@@ -851,6 +852,9 @@ mod tests {
             ("header them u@us 1.0", "host-unknown"),
             ("header u@them us 1.0", "invalid-from"),
             ("header denied us 1.0", "policy-violation"),
+            ("header den\u{3002}ied us 1.0", "invalid-from"),
+            ("header us us 1.0", "policy-violation"),
+            ("header two us 1.0", "policy-violation"),
         ] {
             play(true, true, &[(header, &error(condition))]);
             play(true, true, &[TLS, (header, &error(condition))]);

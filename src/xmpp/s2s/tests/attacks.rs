@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::address::DomainPattern;
 use crate::config::{Dialback, Limit};
 
 use super::intruder::{AUTH, Intruder, Line, Wire, header, message};
@@ -242,6 +243,29 @@ async fn certificates_are_believed_by_external_if_good_and_by_dialback_at_most_o
         );
         a.leave().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_denied_is_denied_under_every_spelling() {
+    let net = Net::new().await;
+    let (mut b, evil) = scene(&net, |n| {
+        let denied = DomainPattern::parse("evil.example").unwrap();
+        n.config.xmpp_deny = vec![denied];
+    })
+    .await;
+    // A good certificate for evil.example is one for each of these, as IDNA has it.
+    for (from, condition) in [
+        ("evil.example", "policy-violation"),
+        ("EVIL.example.", "policy-violation"),
+        ("\u{ff45}vil.example", "policy-violation"),
+        ("evil\u{3002}example", "invalid-from"),
+        ("evil\u{ff61}example", "invalid-from"),
+    ] {
+        let mut line = Line::connect(b.address()).await;
+        line.say(&header(from, "b.example")).await;
+        ends_with(line, condition, &mut b).await;
+    }
+    drop(evil);
 }
 
 #[tokio::test(flavor = "multi_thread")]
