@@ -117,6 +117,7 @@ impl Scene {
     /// Comes so far, and drops the connection.
     async fn visit(&self, n: usize) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
         match n % 6 {
             0 => {}
             1 => say(&mut stream, &header()[..40]).await,

@@ -461,15 +461,18 @@ impl Answering {
             }
             _ => None,
         };
-        let proven = steps.iter().find_map(|step| match step {
-            responder::Step::Proven {
+        let proven = steps.iter().filter_map(|step| {
+            let responder::Step::Proven {
                 pair,
                 authentication,
                 ..
-            } => Some((pair.clone(), *authentication)),
-            _ => None,
+            } = step
+            else {
+                return None;
+            };
+            Some((pair.clone(), *authentication))
         });
-        assert_eq!(proven, expected);
+        assert!(proven.eq(expected.clone()), "{expected:?}: {steps:?}");
         if let Some((of, _)) = expected {
             self.proven
                 .extend((0..PAIRS.len()).filter(|index| pair(*index) == of));
@@ -748,14 +751,11 @@ impl Asking {
             {
                 Granted::Sasl
             }
-            (Heard::Other(text), Granted::External | Granted::Dialback)
-                if self.said == Said::Enable =>
-            {
-                let way = match self.granted {
-                    Granted::External => Authentication::External,
-                    _ => Authentication::Dialback,
-                };
-                Granted::Managed(way, text.starts_with("<enabled"))
+            (Heard::Other(text), Granted::External) if self.said == Said::Enable => {
+                Granted::Managed(Authentication::External, text.starts_with("<enabled"))
+            }
+            (Heard::Other(text), Granted::Dialback) if self.said == Said::Enable => {
+                Granted::Managed(Authentication::Dialback, text.starts_with("<enabled"))
             }
             (_, Granted::Nothing) if valid(&self.said) => Granted::Dialback,
             (_, granted) => granted,
@@ -790,12 +790,11 @@ impl Asking {
                 return false;
             }
             initiator::Step::Verified(answer) => {
-                let expected = match event {
-                    Heard::Verify(ASKED, PEER, OURS, verdict) => verdict.answer(),
-                    _ => panic!("verified by {event:?}"),
+                let Heard::Verify(ASKED, PEER, OURS, verdict) = event else {
+                    panic!("verified by {event:?}");
                 };
                 assert!(self.verifies && matches!(self.said, Said::Key(_)));
-                assert_eq!(answer, expected);
+                assert_eq!(answer, verdict.answer());
                 return false;
             }
         }
