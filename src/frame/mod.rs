@@ -13,7 +13,7 @@ mod codec;
 mod question;
 
 pub use codec::{FrameError, MAX_FRAME, MAX_MESSAGE, VERSION};
-pub use question::{Answer, MAX_ANSWER, MAX_QUESTION, Question, Record, Value};
+pub use question::{Answer, MAX_ANSWER, MAX_QUESTION, Question, Record, Refusal, Value};
 
 /// A slot of the in-flight table: which handed-over transaction, and which use of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

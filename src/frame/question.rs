@@ -10,11 +10,11 @@ use super::codec::{decode, encode};
 /// The largest answer, in bytes.
 pub const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
-/// The largest question, in bytes.
-pub const MAX_QUESTION: usize = 64;
+/// The largest question, in bytes: one about a link, whose two domains have up to 1,023 bytes each (RFC 7622 §3.2).
+pub const MAX_QUESTION: usize = 2100;
 
 /// Asked by RPC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Question {
     /// Totals, as one record.
     Status,
@@ -25,11 +25,39 @@ pub enum Question {
     },
     /// One record per link.
     Links,
+    /// Closes a link.
+    CloseLink {
+        /// Its name, as [`Self::Links`] shows it.
+        link: String,
+    },
+    /// Reads certificates, keys, CAs and the way to DNS anew; one record per certificate.
+    Reload,
+    /// How an XMPP domain can be reached; one record per step. Begins to find out, if nobody has.
+    Check {
+        /// The domain, or the name of a link.
+        domain: String,
+    },
 }
 
-/// Records, in order.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Answer(pub Vec<Record>);
+/// What comes of a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// Records, in order.
+    Records(Vec<Record>),
+    /// It takes longer; to be asked again.
+    Later,
+    /// It was not done.
+    Refused(Refusal),
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// A number as of SIP and HTTP.
+    pub code: u16,
+    /// For the operator.
+    pub words: String,
+}
 
 /// Names and values, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -52,6 +80,13 @@ impl Record {
             name.into(),
             Value::Int(i64::try_from(value).unwrap_or(i64::MAX)),
         ));
+        self
+    }
+
+    /// The record with one more number, which may be below zero.
+    #[must_use]
+    pub fn signed(mut self, name: &str, value: i64) -> Self {
+        self.0.push((name.into(), Value::Int(value)));
         self
     }
 
@@ -94,14 +129,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn question_and_answer_survive_the_trip() {
-        let question = Question::Dialogs { limit: u32::MAX };
-        assert_eq!(Question::decode(&question.encode().unwrap()), Ok(question));
-        let answer = Answer(vec![
-            Record::default().int("dialogs", 3).text("state", "active"),
-            Record::default().int("large", u64::MAX),
-        ]);
-        assert_eq!(Answer::decode(&answer.encode().unwrap()), Ok(answer));
+    fn questions_and_answers_survive_the_trip() {
+        let domain = "x".repeat(1023);
+        for question in [
+            Question::Status,
+            Question::Dialogs { limit: u32::MAX },
+            Question::Links,
+            Question::CloseLink {
+                link: format!("{domain}/{domain}"),
+            },
+            Question::Reload,
+            Question::Check { domain },
+        ] {
+            assert_eq!(Question::decode(&question.encode().unwrap()), Ok(question));
+        }
+        for answer in [
+            Answer::Records(vec![
+                Record::default().int("dialogs", 3).text("state", "active"),
+                Record::default().int("large", u64::MAX).signed("days", -1),
+            ]),
+            Answer::Later,
+            Answer::Refused(Refusal {
+                code: 404,
+                words: "there is no such link".into(),
+            }),
+        ] {
+            assert_eq!(Answer::decode(&answer.encode().unwrap()), Ok(answer));
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_makes_no_question() {
+        let domain = "x".repeat(MAX_QUESTION);
+        let question = Question::Check { domain };
+        assert!(matches!(question.encode(), Err(FrameError::TooLarge(_))));
     }
 
     proptest! {

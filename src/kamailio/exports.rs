@@ -298,10 +298,13 @@ const fn parameter(name: *mut c_char, kind: c_uint, set: Setter) -> sys::param_e
     }
 }
 
-static RPC: Table<[sys::rpc_export_t; 4]> = Table::new([
+static RPC: Table<[sys::rpc_export_t; 7]> = Table::new([
     rpc(c"stox.status", rpc::status, &STATUS_DOC, 0),
     rpc(c"stox.dialogs", rpc::dialogs, &DIALOGS_DOC, RETURNS_ARRAY),
     rpc(c"stox.links", rpc::links, &LINKS_DOC, RETURNS_ARRAY),
+    rpc(c"stox.link_close", rpc::link_close, &LINK_CLOSE_DOC, 0),
+    rpc(c"stox.reload", rpc::reload, &RELOAD_DOC, RETURNS_ARRAY),
+    rpc(c"stox.check", rpc::check, &CHECK_DOC, RETURNS_ARRAY),
     // SAFETY: all zeros ends the table.
     unsafe { std::mem::zeroed() },
 ]);
@@ -313,6 +316,13 @@ static DIALOGS_DOC: Doc = doc(
 );
 static LINKS_DOC: Doc =
     doc(c"The links to the XMPP network, one record each: name, state, reason.");
+static LINK_CLOSE_DOC: Doc = doc(c"Closes a link. Parameter: its name, as stox.links shows it.");
+static RELOAD_DOC: Doc = doc(
+    c"Reads certificates, keys, trusted CAs and the way to DNS anew; the certificates, one record each.",
+);
+static CHECK_DOC: Doc = doc(
+    c"Walks the way to an XMPP domain, one record for each step. Parameter: the domain, or the name of a link. Takes up to 30 s.",
+);
 
 /// `RET_ARRAY`: JSON-RPC shows records as an array even if there is only one.
 const RETURNS_ARRAY: c_uint = 1;

@@ -452,8 +452,9 @@ pub(super) extern "C" fn stox_stop() {
 }
 
 /// The value of a statistic; 0 before the start.
-pub(super) fn counter(counter: Counter) -> u64 {
-    started().map_or(0, |started| started.channels.counter(counter))
+pub(super) fn counter(counter: Counter) -> i64 {
+    let stored = started().map_or(0, |started| started.channels.counter(counter));
+    counter.shown(stored)
 }
 
 /// Asks the gateway process.

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! `stox.status`, `stox.dialogs` and `stox.links`.
+//! The commands for RPC, as `stox.status`.
 //!
-//! In: a call in the process that serves RPC. Out: what the gateway process answers within 1 s, printed.
+//! In: a call in the process that serves RPC. Out: what the gateway process answers within 1 s, printed; for
+//! `stox.check` it is asked again until it knows.
 
 use std::ffi::{CString, c_char, c_int, c_void};
+use std::thread::sleep;
+use std::time::Duration;
 
-use crate::frame::{Question, Record, Value};
+use crate::frame::{Answer, Question, Record, Value};
 use crate::process::Counter;
 
 use super::boundary::boundary;
@@ -14,6 +17,15 @@ use super::{hooks, sys, target, text};
 
 /// How many dialogs are shown unless asked otherwise.
 const DIALOGS: c_int = 100;
+
+/// How often the gateway process is asked what a check has found.
+const CHECK_PAUSE: Duration = Duration::from_millis(300);
+
+/// How many times at most: a check ends within 30 s.
+const CHECK_TIMES: u32 = 130;
+
+/// The longest name of a domain or link, in bytes.
+const LONGEST_NAME: usize = 2047;
 
 /// One call.
 struct Call {
@@ -46,6 +58,26 @@ impl Call {
         // SAFETY: [K2] the format, whose star makes it optional, takes one number.
         let read = unsafe { scan(self.context, name(c"*d"), &raw mut number) };
         (read == 1).then_some(number)
+    }
+
+    /// The name that the call has to come with; tells what is wrong with it.
+    fn name(&self, what: &str) -> Option<String> {
+        let scan = self.rpc.scan?;
+        let mut text = text::kamailio(b"");
+        // SAFETY: [K2] the format takes one `str`; the dot takes numbers for texts.
+        if unsafe { scan(self.context, name(c".S"), &raw mut text) } != 1 {
+            self.fault(400, &format!("expected {what}"));
+            return None;
+        }
+        // SAFETY: [K3]
+        let bytes = unsafe { text::bytes(text) };
+        match std::str::from_utf8(bytes) {
+            Ok(text) if text.len() <= LONGEST_NAME => Some(text.to_owned()),
+            Ok(_) | Err(_) => {
+                self.fault(400, &format!("expected {what}"));
+                None
+            }
+        }
     }
 
     fn record(&self, record: &Record) {
@@ -102,13 +134,10 @@ pub(super) unsafe extern "C" fn status(rpc: *mut sys::rpc_t, context: *mut c_voi
         let mut record = Record::default()
             .text("built_for", target::NUMBER)
             .text("gateway", gateway)
-            .int("gateway_restarts", hooks::counter(Counter::GatewayRestarts));
-        record.0.extend(
-            answer
-                .into_iter()
-                .flat_map(|answer| answer.0)
-                .flat_map(|part| part.0),
-        );
+            .signed("gateway_restarts", hooks::counter(Counter::GatewayRestarts));
+        if let Ok(Answer::Records(parts)) = answer {
+            record.0.extend(parts.into_iter().flat_map(|part| part.0));
+        }
         call.record(&record);
     });
 }
@@ -146,9 +175,77 @@ pub(super) unsafe extern "C" fn links(rpc: *mut sys::rpc_t, context: *mut c_void
     });
 }
 
+/// `stox.link_close`: closes a link.
+///
+/// # Safety
+///
+/// K2.
+pub(super) unsafe extern "C" fn link_close(rpc: *mut sys::rpc_t, context: *mut c_void) {
+    boundary((), || {
+        // SAFETY: [K2]
+        let Some(call) = (unsafe { Call::new(rpc, context) }) else {
+            return;
+        };
+        if let Some(link) = call.name("the name of a link, as stox.links shows it") {
+            records(&call, &Question::CloseLink { link });
+        }
+    });
+}
+
+/// `stox.reload`: has certificates read anew.
+///
+/// # Safety
+///
+/// K2.
+pub(super) unsafe extern "C" fn reload(rpc: *mut sys::rpc_t, context: *mut c_void) {
+    boundary((), || {
+        // SAFETY: [K2]
+        let Some(call) = (unsafe { Call::new(rpc, context) }) else {
+            return;
+        };
+        records(&call, &Question::Reload);
+    });
+}
+
+/// `stox.check`: how a domain can be reached; waits until it is known.
+///
+/// # Safety
+///
+/// K2.
+pub(super) unsafe extern "C" fn check(rpc: *mut sys::rpc_t, context: *mut c_void) {
+    boundary((), || {
+        // SAFETY: [K2]
+        let Some(call) = (unsafe { Call::new(rpc, context) }) else {
+            return;
+        };
+        let Some(domain) = call.name("an XMPP domain, or the name of a link") else {
+            return;
+        };
+        let question = Question::Check { domain };
+        for _ in 0..CHECK_TIMES {
+            if answered(&call, &question) {
+                return;
+            }
+            sleep(CHECK_PAUSE);
+        }
+        call.fault(504, "the check does not come to an end");
+    });
+}
+
+/// Asks what is answered at once, and prints it.
 fn records(call: &Call, question: &Question) {
+    if !answered(call, question) {
+        call.fault(500, "the gateway process has no answer yet");
+    }
+}
+
+/// Asks and prints; false if the answer is yet to come.
+fn answered(call: &Call, question: &Question) -> bool {
     match hooks::ask(question) {
-        Ok(answer) => answer.0.iter().for_each(|record| call.record(record)),
+        Ok(Answer::Records(records)) => records.iter().for_each(|record| call.record(record)),
+        Ok(Answer::Later) => return false,
+        Ok(Answer::Refused(refusal)) => call.fault(refusal.code.into(), &refusal.words),
         Err(error) => call.fault(500, &error.to_string()),
     }
+    true
 }

@@ -10,6 +10,8 @@ pub enum Kind {
     Total,
     /// The present value; 0 while no gateway process runs.
     Present,
+    /// The present value, which is stored as one more than it is; -1 while there is none.
+    Left,
 }
 
 macro_rules! counters {
@@ -57,6 +59,8 @@ counters! {
     GatewayRestarts Total "gateway_restarts" "Gateway processes started after the first.";
     StanzasIn Total "stanzas_in" "Stanzas received from XMPP.";
     StanzasOut Total "stanzas_out" "Stanzas sent to XMPP.";
+    S2sConnections Total "s2s_connections" "Connections of other servers that were taken.";
+    S2sReturned Total "s2s_returned" "Stanzas that could not be delivered to another server and came back to their senders.";
     StanzasLost Total "stanzas_lost" "Stanzas dropped because their link was down or full.";
     Subscribes Total "subscribes" "Initial SUBSCRIBE requests accepted.";
     NotifiesSent Total "notifies_sent" "NOTIFY requests sent.";
@@ -93,6 +97,9 @@ counters! {
     RequestsInFlight Present "requests_in_flight" "Requests of the gateway without a result.";
     RequestsHeld Present "requests_held" "Handed-over requests that the gateway process has not answered yet.";
     LinksUp Present "links_up" "Links to the XMPP network that are ready.";
+    S2sStreamsOut Present "s2s_streams_out" "Streams to other servers that the gateway opened.";
+    S2sStreamsIn Present "s2s_streams_in" "Streams that other servers opened.";
+    CertificateDaysLeft Left "certificate_days_left" "Days until the first of the gateway's certificates expires; -1 when one has, or there is none.";
 }
 
 impl Counter {
@@ -123,6 +130,21 @@ impl Counter {
         }
     }
 
+    /// What is shown for a stored value.
+    pub fn shown(self, stored: u64) -> i64 {
+        let stored = i64::try_from(stored).unwrap_or(i64::MAX);
+        match self.kind() {
+            Kind::Total | Kind::Present => stored,
+            Kind::Left => stored - 1,
+        }
+    }
+
+    /// What is stored to show a value of [`Kind::Left`].
+    pub fn stored(left: Option<i64>) -> u64 {
+        left.and_then(|left| u64::try_from(left.saturating_add(1)).ok())
+            .unwrap_or(0)
+    }
+
     /// Its place in the shared memory.
     pub(super) const fn index(self) -> usize {
         self as usize
@@ -142,6 +164,22 @@ mod tests {
         for (place, counter) in Counter::ALL.iter().enumerate() {
             assert_eq!(counter.index(), place);
         }
+    }
+
+    #[test]
+    fn what_is_left_may_be_nothing() {
+        let days = Counter::CertificateDaysLeft;
+        for (left, shown) in [
+            (None, -1),
+            (Some(-9), -1),
+            (Some(-1), -1),
+            (Some(0), 0),
+            (Some(90), 90),
+        ] {
+            assert_eq!(days.shown(Counter::stored(left)), shown, "{left:?}");
+        }
+        assert_eq!(days.shown(0), -1);
+        assert_eq!(Counter::LinksUp.shown(0), 0);
     }
 
     #[test]

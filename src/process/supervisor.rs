@@ -254,7 +254,7 @@ impl<'a> Supervisor<'a> {
         self.sweep = Some((now + GRACE, self.generation));
         for &counter in Counter::ALL
             .iter()
-            .filter(|counter| counter.kind() == Kind::Present)
+            .filter(|counter| matches!(counter.kind(), Kind::Present | Kind::Left))
         {
             self.channels
                 .shared()

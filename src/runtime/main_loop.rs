@@ -462,6 +462,8 @@ impl MainLoop {
         self.end.add(Counter::StanzasOut, traffic.stanzas_out);
         self.end
             .add(Counter::StanzasRefused, traffic.stanzas_refused);
+        self.end.add(Counter::S2sReturned, traffic.stanzas_returned);
+        self.end.add(Counter::S2sConnections, traffic.accepted);
         let reached = counters.reached.plus(&self.links.reached());
         self.limits.update(reached, Instant::now(), &self.end);
         self.end.set(Counter::RequestsHeld, self.held);
@@ -473,18 +475,26 @@ impl MainLoop {
                 .set(Counter::SubscriberDialogs, status.subscriber_dialogs);
             self.end
                 .set(Counter::RequestsInFlight, status.requests_in_flight);
+            let streams = self.links.streams_up();
+            self.end.set(Counter::S2sStreamsOut, streams.out);
+            self.end.set(Counter::S2sStreamsIn, streams.in_);
+            let days = Counter::stored(self.links.certificate_days_left());
+            self.end.set(Counter::CertificateDaysLeft, days);
         }
         self.beats = self.beats.wrapping_add(1);
     }
 
     fn answer(&self, asked: Asked) {
-        let records = match asked.question {
-            Question::Status => vec![self.status()],
-            Question::Dialogs { limit } => self.dialogs(limit),
-            Question::Links => self.links.records(),
+        let answer = match asked.question {
+            Question::Status => Answer::Records(vec![self.status()]),
+            Question::Dialogs { limit } => Answer::Records(self.dialogs(limit)),
+            Question::Links => Answer::Records(self.links.records()),
+            Question::CloseLink { link } => self.links.close_link(&link),
+            Question::Reload => return self.links.reload(asked.answer),
+            Question::Check { domain } => self.links.check(&domain),
         };
         // Who asked may have given up.
-        let _ = asked.answer.send(Answer(records));
+        let _ = asked.answer.send(answer);
     }
 
     fn status(&self) -> Record {

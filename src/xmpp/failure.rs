@@ -42,6 +42,8 @@ pub(super) enum Failure {
     Io(#[from] io::Error),
     #[error("the server does not answer any more")]
     Silent,
+    #[error("closed by the operator")]
+    Renewed,
     #[error("closed by the gateway")]
     Stopped,
 }
@@ -82,7 +84,10 @@ impl Failure {
 
     /// Whether the peer can still read, and is owed the end of our stream (RFC 6120 §4.4).
     pub(super) fn leaves_peer_listening(&self) -> bool {
-        matches!(self, Self::Illegal(_) | Self::Error(_) | Self::Closed)
+        matches!(
+            self,
+            Self::Illegal(_) | Self::Error(_) | Self::Closed | Self::Renewed
+        )
     }
 
     /// The stream error to tell the peer.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jid::Jid;
 use minidom::Element;
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -64,6 +64,8 @@ pub(super) struct Shared {
     pub(super) outbox: Outbox,
     pub(super) status: StatusCell,
     pub(super) stopping: watch::Sender<bool>,
+    /// The operator wants the stream closed, or no more waiting.
+    pub(super) closing: Notify,
 }
 
 impl Link {
@@ -95,6 +97,7 @@ impl Link {
             outbox: Outbox::default(),
             status: StatusCell::new(),
             stopping: watch::Sender::new(false),
+            closing: Notify::new(),
         });
         let mut task = JoinSet::new();
         task.spawn(keep(Arc::clone(&shared), events));
@@ -121,6 +124,11 @@ impl Link {
         let mut status = self.shared.status.lock().clone();
         status.queue_bytes = self.shared.outbox.bytes();
         status
+    }
+
+    /// Closes the stream, if there is one, and connects anew; a pause before another attempt ends.
+    pub fn renew(&self) {
+        self.shared.closing.notify_waiters();
     }
 
     /// Writes what is queued, closes the stream and waits for the server to close its side; all `within` a
@@ -204,8 +212,10 @@ async fn keep(shared: Arc<Shared>, events: mpsc::Sender<LinkEvent>) {
         }
         shared.status.enter(LinkState::Waiting);
         let wait = backoff.next(RandomState::new().build_hasher().finish());
-        if timeout(wait, session::stopped(&mut stopping)).await.is_ok() {
-            break;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = shared.closing.notified() => {}
+            () = session::stopped(&mut stopping) => break,
         }
     }
     shared.status.enter(LinkState::Closed);
@@ -380,6 +390,53 @@ mod tests {
             .say("<message from='b@x.test' to='a@sip.test'/>")
             .await;
         assert!(matches!(event(&mut events).await, LinkEvent::Stanza(_)));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_the_operator_closes_ends_in_order_and_comes_again() {
+        let (mut server, link, mut events) = Server::with_link(LIMIT).await;
+        server.accept().await;
+        expect_up(&mut events).await;
+        link.renew();
+        server.hear("</stream:stream>").await;
+        let LinkEvent::Down { reason, .. } = event(&mut events).await else {
+            panic!("no end");
+        };
+        assert_eq!(reason, "closed by the operator");
+        server.accept().await;
+        expect_up(&mut events).await;
+    }
+
+    #[tokio::test]
+    async fn a_pause_ends_when_the_operator_wants_it() {
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = Component {
+            domain: "sip.test".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            port: nobody.local_addr().unwrap().port(),
+            secret: "s".to_owned(),
+        };
+        drop(nobody);
+        let timing = Timing {
+            retry_floor: LIMIT * 1000,
+            retry_ceiling: LIMIT * 1000,
+            ..Timing::default()
+        };
+        let (sender, mut events) = mpsc::channel(4);
+        let limits = Limits::with_stanza(1000);
+        let link = Link::component_with_timing(config, limits, sender, timing);
+        assert!(matches!(event(&mut events).await, LinkEvent::Down { .. }));
+        timeout(LIMIT, async {
+            while link.status().state != LinkState::Waiting {
+                tokio::task::yield_now().await;
+            }
+            while link.status().state == LinkState::Waiting {
+                link.renew();
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .unwrap();
     }
 
     #[tokio::test]

@@ -67,6 +67,7 @@ where
             Ok(()) => Failure::Stopped,
             Err(error) => Failure::Io(error),
         },
+        () = shared.closing.notified() => Failure::Renewed,
         () = stopped(&mut stopping) => {
             shared.outbox.finish(None);
             // Both go on until the peer has closed its side too; the owner limits the time.

@@ -266,19 +266,19 @@ class Kamailio:
     def kamcmd(self, *arguments):
         """What `kamcmd` prints; raises with its error text."""
         done = subprocess.run([find("kamcmd"), "-s", f"unix:{self.ctl}", *arguments], capture_output=True,
-                              text=True, timeout=20, check=False)
+                              text=True, timeout=60, check=False)
         text = (done.stdout + done.stderr).strip()
         if done.returncode != 0 or text.startswith("error:"):
             raise RuntimeError(text)
         return text
 
-    def rpc(self, method, *parameters):
+    def rpc(self, method, *parameters, limit=10):
         """The result of a JSON-RPC question over the datagram socket."""
         reply = self._rpc.with_name("client.sock")
         reply.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.bind(str(reply))
-            s.settimeout(10)
+            s.settimeout(limit)
             request = {"jsonrpc": "2.0", "method": method, "params": list(parameters), "id": 1}
             s.sendto(json.dumps(request).encode(), str(self._rpc))
             answer = json.loads(s.recv(1 << 20))

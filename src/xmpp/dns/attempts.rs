@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::endpoint::{Endpoint, Security};
 use super::locator::Locator;
 use super::question::{Answer, Family, Question};
-use super::steps::Steps;
+use super::steps::{Deed, Fault, Steps};
 
 /// After this long an attempt is no longer waited for alone (RFC 8305 §5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -192,8 +192,8 @@ impl Attempts {
         self.next_lookup = now + ATTEMPT_DELAY;
         let place = self.places.len();
         let Ok(host) = Name::from_ascii(format!("{}.", endpoint.host)) else {
-            let why = "this is not the name of a host";
-            self.steps.push(&endpoint, Err(why.to_owned()));
+            let fault = Err(Fault::NotAHost);
+            self.steps.push(Deed::LookUp, &endpoint, fault);
             return;
         };
         for family in [Family::V6, Family::V4] {
@@ -228,8 +228,8 @@ impl Attempts {
             .collect();
         place.answered(!answer.records().is_empty(), unseen, now);
         if place.unanswered == 0 && !place.found {
-            let why = "the host has no address that is known";
-            self.steps.push(&place.endpoint, Err(why.to_owned()));
+            let fault = Err(Fault::NoAddress);
+            self.steps.push(Deed::LookUp, &place.endpoint, fault);
         }
     }
 
@@ -243,11 +243,16 @@ impl Attempts {
         let stream = match result {
             Ok(stream) => stream,
             Err(error) => {
-                self.steps.push(what, Err(error.to_string()));
+                let fault = Fault::NotConnected {
+                    kind: error.kind(),
+                    words: error.to_string(),
+                };
+                self.steps.push(Deed::Connect, what, Err(fault));
                 return None;
             }
         };
-        self.steps.push(what, Ok("connected".to_owned()));
+        let connected = Ok("connected".to_owned());
+        self.steps.push(Deed::Connect, what, connected);
         self.race = JoinSet::new();
         for loser in self.racing.drain(..).rev() {
             if let Some(place) = self.places.get_mut(loser.place) {

@@ -17,7 +17,7 @@ use super::question::{
     Answer, Family, Known, NotADomain, Question, Unanswered, domain_name, host_name,
 };
 use super::resolver::{Resolver, ResolverError};
-use super::steps::Steps;
+use super::steps::{Deed, Fault, Steps};
 
 /// The port of a server whose domain has no SRV records (RFC 6120 §14.7).
 const DEFAULT_PORT: u16 = 5269;
@@ -133,6 +133,23 @@ impl Locator {
             None if with_v4.says_no_name() => LocateError::NoDomain,
             None => LocateError::NoServer,
         })
+    }
+
+    /// Where an endpoint is.
+    pub(crate) async fn resolve(&self, endpoint: &Endpoint, steps: &mut Steps) -> Vec<SocketAddr> {
+        let Ok(host) = Name::from_ascii(format!("{}.", endpoint.host)) else {
+            steps.push(Deed::LookUp, endpoint, Err(Fault::NotAHost));
+            return Vec::new();
+        };
+        let v6 = Question::addresses(&host, Family::V6);
+        let v4 = Question::addresses(&host, Family::V4);
+        let (with_v6, with_v4) = tokio::join!(self.addresses(&v6), self.addresses(&v4));
+        steps.answered(&v6, &with_v6);
+        steps.answered(&v4, &with_v4);
+        let addresses = with_v6.records().iter().chain(with_v4.records());
+        addresses
+            .map(|address| SocketAddr::new(*address, endpoint.port))
+            .collect()
     }
 
     async fn services(&self, question: &Question) -> Answer<Srv> {

@@ -14,14 +14,12 @@ mod question;
 mod resolver;
 mod steps;
 
-#[expect(unused_imports, reason = "for stox.check")]
 pub(crate) use {
     attempts::{Attempts, Connected},
     endpoint::{Endpoint, Security},
     locator::{LocateError, Locator},
-    question::Unanswered,
     resolver::ResolverError,
-    steps::{Step, Steps},
+    steps::{Deed, Fault, Steps},
 };
 
 #[cfg(test)]

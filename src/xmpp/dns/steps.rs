@@ -2,8 +2,9 @@
 //! What was done to reach a domain, in words for the operator.
 
 use std::fmt;
+use std::io;
 
-use super::question::{Answer, Question};
+use super::question::{Answer, Question, Unanswered};
 
 /// The most steps that are kept; what is done is bounded too, so none should be missing.
 const MOST_STEPS: usize = 128;
@@ -11,10 +12,42 @@ const MOST_STEPS: usize = 128;
 /// One thing that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
+    pub(crate) deed: Deed,
     /// As `SRV _xmpp-server._tcp.example.com` or `TCP 192.0.2.1:5269 (STARTTLS)`.
     pub(crate) what: String,
     /// What came of it, or why it failed.
-    pub(crate) outcome: Result<String, String>,
+    pub(crate) outcome: Result<String, Fault>,
+}
+
+/// What kind of thing was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// To find something in DNS.
+    LookUp,
+    /// To connect.
+    Connect,
+}
+
+/// Why it failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    /// DNS does not say.
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+    /// An SRV record names something else.
+    #[error("this is not the name of a host")]
+    NotAHost,
+    /// An SRV record names a host that DNS does not know.
+    #[error("the host has no address that is known")]
+    NoAddress,
+    /// There is no connection.
+    #[error("{words}")]
+    NotConnected {
+        /// As the system has it.
+        kind: io::ErrorKind,
+        /// In its words.
+        words: String,
+    },
 }
 
 /// Everything that was tried, in this order.
@@ -36,10 +69,19 @@ impl Steps {
         lines.join("; ")
     }
 
-    pub(super) fn push(&mut self, what: impl fmt::Display, outcome: Result<String, String>) {
+    pub(super) fn push(
+        &mut self,
+        deed: Deed,
+        what: impl fmt::Display,
+        outcome: Result<String, Fault>,
+    ) {
         if self.steps.len() < MOST_STEPS {
             let what = what.to_string();
-            self.steps.push(Step { what, outcome });
+            self.steps.push(Step {
+                deed,
+                what,
+                outcome,
+            });
         }
     }
 
@@ -47,15 +89,17 @@ impl Steps {
         let outcome = match answer {
             Answer::Fresh(known) => Ok(known.to_string()),
             Answer::Remembered(known, why) => Ok(format!("{known} (remembered: {why})")),
-            Answer::Missing(why) => Err(why.to_string()),
+            Answer::Missing(why) => Err(why.clone().into()),
         };
-        self.push(question, outcome);
+        self.push(Deed::LookUp, question, outcome);
     }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Ok(outcome) | Err(outcome)) = &self.outcome;
-        write!(f, "{}: {outcome}", self.what)
+        match &self.outcome {
+            Ok(outcome) => write!(f, "{}: {outcome}", self.what),
+            Err(fault) => write!(f, "{}: {fault}", self.what),
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::io;
 use xmpp_parsers::stanza_error::DefinedCondition;
 
 use crate::xmpp::stream::{ReadError, StreamError};
+use crate::xmpp::tls::HandshakeError;
 
 /// Why.
 #[derive(Debug, thiserror::Error)]
@@ -16,8 +17,8 @@ pub enum Failure {
     NoServer(String),
     #[error("{0}")]
     Unreachable(String),
-    #[error("{0}")]
-    Tls(String),
+    #[error(transparent)]
+    Tls(HandshakeError),
     #[error("the server offers no TLS")]
     NoTls,
     #[error("the server refused TLS")]

@@ -6,23 +6,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::UnixTime;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use crate::config::{Config, Reached};
 use crate::stanza::{LinkName, Stanza};
 use crate::xmpp::dns::{Locator, ResolverError};
 use crate::xmpp::outbox::SendError;
-use crate::xmpp::tls::{Beginning, CertificateFiles, KeyFiles, LiveCertificates, LoadError};
+use crate::xmpp::tls::{
+    Beginning, CertificateFiles, Identity, KeyFiles, LiveCertificates, LoadError,
+};
 use crate::xmpp::{LinkEvent, Timing};
 
+use super::check::{CheckError, Desk, Report};
 use super::dialback::Secret;
 use super::domain::DomainPair;
 use super::hub::Hub;
 use super::record::{Opener, StreamRecord};
 use super::site::Site;
-use super::{inbound, random};
+use super::{inbound, random, validity};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -50,9 +55,10 @@ pub enum FederationError {
 }
 
 /// All server-to-server links.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Federation {
     hub: Arc<Hub>,
+    desk: Arc<Desk>,
 }
 
 /// One link or stream, for the operator.
@@ -86,6 +92,28 @@ pub struct StreamView {
     pub last_error: String,
 }
 
+/// One of our certificates, for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateView {
+    /// Its file.
+    pub file: PathBuf,
+    /// What it names, in words.
+    pub names: String,
+    /// Whole days until it ends; negative when it has ended.
+    pub days_left: i64,
+    /// Those of our domains that it names.
+    pub domains: Vec<String>,
+}
+
+/// Streams that stanzas may go on now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StreamsUp {
+    /// Those that we opened.
+    pub out: u64,
+    /// Those that other servers opened.
+    pub in_: u64,
+}
+
 /// Counters since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FederationTotals {
@@ -97,6 +125,8 @@ pub struct FederationTotals {
     pub stanzas_refused: u64,
     /// Stanzas that came back to their senders.
     pub stanzas_returned: u64,
+    /// Connections of other servers that were taken.
+    pub accepted: u64,
     /// Limits, and how often each was reached.
     pub reached: Reached,
 }
@@ -129,7 +159,12 @@ impl Federation {
         for (listener, beginning) in listeners {
             hub.spawn(inbound::listen(Arc::clone(&hub), listener, beginning));
         }
-        Ok(Self { hub })
+        validity::name_the_unnamed(&hub);
+        hub.spawn(validity::watch(Arc::clone(&hub)));
+        Ok(Self {
+            hub,
+            desk: Arc::default(),
+        })
     }
 
     /// Sends a stanza; never waits. What cannot be delivered comes back as an error from its addressee.
@@ -199,6 +234,21 @@ impl Federation {
         }
     }
 
+    /// How many streams stanzas may go on now.
+    pub fn streams_up(&self) -> StreamsUp {
+        let mut up = StreamsUp::default();
+        for stream in self.hub.streams() {
+            if stream.agreed().pairs.is_empty() {
+                continue;
+            }
+            match stream.opener {
+                Opener::Us => up.out += 1,
+                Opener::Them => up.in_ += 1,
+            }
+        }
+        up
+    }
+
     /// How many links a stream carries now.
     pub fn links_up(&self) -> u64 {
         let up = self
@@ -217,8 +267,15 @@ impl Federation {
             stanzas_out: totals.stanzas_out,
             stanzas_refused: totals.stanzas_refused,
             stanzas_returned: totals.stanzas_returned,
+            accepted: totals.accepted,
             reached: totals.reached,
         }
+    }
+
+    /// How a domain can be reached: `text` is the domain, or the name of a link. `None` while that is being found
+    /// out; to be asked again.
+    pub fn check(&self, text: &str) -> Result<Option<Report>, CheckError> {
+        self.desk.ask(&self.hub, text)
     }
 
     /// Closes what there is of a link: what waits goes back to its senders. False if there is no such link.
@@ -236,8 +293,9 @@ impl Federation {
             }
         }
         for link in self.hub.links() {
-            if link.pair.link() == *name && link.state() != "up" {
-                link.closing.notify_one();
+            if link.pair.link() == *name {
+                // A link at rest has nobody who would hear it, and must not hear it later.
+                link.closing.notify_waiters();
                 any = true;
             }
         }
@@ -246,10 +304,37 @@ impl Federation {
 
     /// Reads certificates, keys and authorities anew, and how to ask DNS. Streams stay. What cannot be read stays as
     /// it was.
-    pub fn reload(&self) -> Result<(), FederationError> {
-        self.hub.certificates.reload()?;
-        self.hub.relocate(Locator::new(&self.hub.config.resolvers)?);
-        Ok(())
+    pub fn reload(&self) -> impl Future<Output = Result<(), FederationError>> + Send + use<> {
+        let hub = Arc::clone(&self.hub);
+        async move {
+            let locator = Locator::new(&hub.config.resolvers)?;
+            let reading = Arc::clone(&hub);
+            let read = spawn_blocking(move || reading.certificates.reload());
+            // It fails only by a panic, which has aborted the process, or when the gateway ends.
+            read.await.unwrap_or(Ok(()))?;
+            hub.relocate(locator);
+            validity::look(&hub, UnixTime::now());
+            validity::name_the_unnamed(&hub);
+            Ok(())
+        }
+    }
+
+    /// Our certificates, in the order of the parameters.
+    pub fn certificates(&self) -> Vec<CertificateView> {
+        let domains: Vec<_> = self.hub.config.s2s_domains().map(str::to_owned).collect();
+        let now = UnixTime::now();
+        let certificates = self.hub.certificates.current();
+        let view = |own: &Identity| CertificateView {
+            file: own.certificate().to_owned(),
+            names: own.names(),
+            days_left: own.days_left(now),
+            domains: own
+                .covered(&domains)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+        };
+        certificates.identities.iter().map(view).collect()
     }
 
     /// Closes all streams, within that time.

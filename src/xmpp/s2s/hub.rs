@@ -32,6 +32,7 @@ use super::outbound;
 use super::pace::Pace;
 use super::record::StreamRecord;
 use super::site::Site;
+use super::validity::Validity;
 
 /// Links that may be connecting at one time.
 const CONNECTING: usize = 64;
@@ -63,6 +64,7 @@ pub(super) struct Hub {
     tasks: Mutex<JoinSet<()>>,
     next_stream: AtomicU64,
     tally: Mutex<Totals>,
+    validity: Mutex<Validity>,
 }
 
 /// Counters over all streams there ever were.
@@ -72,6 +74,7 @@ pub(super) struct Totals {
     pub(super) stanzas_out: u64,
     pub(super) stanzas_refused: u64,
     pub(super) stanzas_returned: u64,
+    pub(super) accepted: u64,
     pub(super) reached: Reached,
 }
 
@@ -103,6 +106,7 @@ impl Hub {
             tasks: Mutex::default(),
             next_stream: AtomicU64::new(1),
             tally: Mutex::default(),
+            validity: Mutex::default(),
             config,
         });
         hub.spawn(pass_on(Arc::clone(&hub), waiting));
@@ -402,6 +406,16 @@ impl Hub {
     /// Counts that a limit was reached.
     pub(super) fn reached(&self, limit: Limit) {
         lock(&self.tally).reached.count(limit);
+    }
+
+    /// Counts a connection that was taken.
+    pub(super) fn accepted(&self) {
+        lock(&self.tally).accepted += 1;
+    }
+
+    /// What was said of certificates that end.
+    pub(super) fn validity(&self) -> MutexGuard<'_, Validity> {
+        lock(&self.validity)
     }
 
     /// Counters.

@@ -41,6 +41,7 @@ pub(super) async fn listen(hub: Arc<Hub>, listener: TcpListener, beginning: Begi
             hub.reached(limit);
             continue;
         }
+        hub.accepted();
         let visit = Visit {
             hub: Arc::clone(&hub),
             address: peer.ip(),
@@ -109,9 +110,7 @@ async fn secure(
         Some(domain) => certificates.identities.server_config_for(domain, beginning),
         None => certificates.identities.server_config(beginning),
     };
-    let (stream, secured) = tls::accept(stream, config)
-        .await
-        .map_err(|error| Failure::Tls(error.to_string()))?;
+    let (stream, secured) = tls::accept(stream, config).await.map_err(Failure::Tls)?;
     responder.secured();
     Ok(Connection {
         stream,

@@ -103,6 +103,7 @@ pub struct Initiator {
     trusted: Result<(), String>,
     questions: Questions,
     terms: Terms,
+    offered: Option<Features>,
 }
 
 /// What is awaited.
@@ -144,6 +145,7 @@ impl Initiator {
                 management: false,
                 multiplex: false,
             },
+            offered: None,
         }
     }
 
@@ -173,6 +175,16 @@ impl Initiator {
     /// Whether the server's certificate is good, or why not.
     pub fn trusted(&self) -> Result<(), &str> {
         self.trusted.as_ref().copied().map_err(String::as_str)
+    }
+
+    /// What the server offered behind TLS, if it got so far.
+    pub(super) fn offered(&self) -> Option<Features> {
+        self.offered
+    }
+
+    /// How the server is to believe us, as far as it was tried.
+    pub(super) fn tries(&self) -> Authentication {
+        self.terms.authentication
     }
 
     /// The server said something.
@@ -247,6 +259,7 @@ impl Initiator {
     }
 
     fn authenticate(&mut self, features: Features) -> Result<Vec<Step>, Failure> {
+        self.offered = Some(features);
         if let Goal::Verify { id, key } = &self.goal {
             let question = self.question(Part::Verify { id: id.clone() }, key.clone());
             return Ok(self.ask(question));

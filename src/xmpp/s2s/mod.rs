@@ -12,6 +12,7 @@
 //! back as an error from its addressee, as any server would return it.
 
 mod admission;
+mod check;
 pub mod dialback;
 mod domain;
 mod failure;
@@ -31,11 +32,15 @@ pub mod responder;
 mod session;
 mod site;
 mod socket;
+mod validity;
 mod verify;
 
+pub use check::{CheckError, CheckStep, Report};
 pub use domain::DomainPair;
 pub use failure::Failure;
-pub use federation::{Federation, FederationError, FederationTotals, StreamView};
+pub use federation::{
+    CertificateView, Federation, FederationError, FederationTotals, StreamView, StreamsUp,
+};
 pub use site::Site;
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ struct Opened {
     terms: Terms,
     /// The id that the server gave the stream.
     id: String,
-    secured: Secured,
+    tls: &'static str,
     distrust: Option<String>,
     peer: std::net::SocketAddr,
 }
@@ -55,6 +55,7 @@ struct Ended {
 }
 
 /// What a negotiation led to.
+#[derive(Debug)]
 enum End {
     StartTls,
     Ready(Terms),
@@ -182,13 +183,8 @@ impl Keeper {
     async fn converse(&mut self, opened: Opened) -> Ended {
         let (hub, pair) = (&self.hub, &self.link.pair);
         let outgoing = Outgoing::new(opened.writer, None);
-        let (record, joining) = StreamRecord::new(
-            hub.number(),
-            Opener::Us,
-            opened.peer,
-            opened.secured.version,
-            outgoing,
-        );
+        let (record, joining) =
+            StreamRecord::new(hub.number(), Opener::Us, opened.peer, opened.tls, outgoing);
         let terms = opened.terms;
         {
             let mut agreed = record.agreed();
@@ -288,7 +284,7 @@ pub(super) async fn verify(
     let mut attempts = attempts(hub, pair).await?;
     let mut last = None;
     while let Some(connected) = attempts.next().await {
-        let negotiation = Negotiation::new(hub, pair, goal.clone(), false);
+        let negotiation = Negotiation::new(hub, pair, goal.clone(), means(hub, false));
         match timeout(hub.timing.handshake, negotiation.verify(connected)).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(failure)) if failure.is_of_endpoint() => last = Some(failure),
@@ -303,7 +299,7 @@ async fn open(hub: &Hub, pair: &DomainPair, external: bool) -> Result<Opened, Fa
     let mut attempts = attempts(hub, pair).await?;
     let mut last = None;
     while let Some(connected) = attempts.next().await {
-        let negotiation = Negotiation::new(hub, pair, Goal::Stanzas, external);
+        let negotiation = Negotiation::new(hub, pair, Goal::Stanzas, means(hub, external));
         match timeout(hub.timing.handshake, negotiation.open(connected)).await {
             Ok(Ok(opened)) => return Ok(opened),
             Ok(Err(failure)) if failure.is_of_endpoint() => last = Some(failure),
@@ -335,32 +331,40 @@ fn unreachable(last: Option<Failure>, attempts: &Attempts) -> Failure {
     last.unwrap_or_else(|| Failure::Unreachable(attempts.steps().failures()))
 }
 
+fn means(hub: &Hub, external: bool) -> Means {
+    Means {
+        external,
+        dialback: hub.site.dialback,
+        bidi: true,
+    }
+}
+
 /// One connection on its way to a stream.
-struct Negotiation<'a> {
+#[derive(Debug)]
+pub(super) struct Negotiation<'a> {
     hub: &'a Hub,
     pair: &'a DomainPair,
-    initiator: Initiator,
+    /// What was said, and how far it is.
+    pub(super) initiator: Initiator,
+    /// What TLS tells of the server, once it is there.
+    pub(super) secured: Option<Secured>,
     writer: Option<Writer>,
 }
 
 impl<'a> Negotiation<'a> {
-    fn new(hub: &'a Hub, pair: &'a DomainPair, goal: Goal, external: bool) -> Self {
-        let means = Means {
-            external,
-            dialback: hub.site.dialback,
-            bidi: true,
-        };
+    pub(super) fn new(hub: &'a Hub, pair: &'a DomainPair, goal: Goal, means: Means) -> Self {
         Self {
             hub,
             pair,
             initiator: Initiator::new(pair.clone(), goal, means, hub.site.secret.clone()),
+            secured: None,
             writer: None,
         }
     }
 
     async fn open(mut self, connected: Connected) -> Result<Opened, Failure> {
         let peer = connected.peer;
-        let (mut reader, secured, begin) = self.secure(connected).await?;
+        let (mut reader, tls, begin) = self.secure(connected).await?;
         let End::Ready(terms) = self.negotiate(&mut reader, begin).await? else {
             return Err(Failure::Unexpected("an answer".to_owned()));
         };
@@ -372,7 +376,7 @@ impl<'a> Negotiation<'a> {
             writer: self.writer.ok_or(Failure::Domain)?,
             terms,
             id: self.initiator.id().unwrap_or_default().to_owned(),
-            secured,
+            tls,
             distrust: self.initiator.trusted().err().map(str::to_owned),
             peer,
         })
@@ -383,17 +387,25 @@ impl<'a> Negotiation<'a> {
         let End::Verified(answer) = self.negotiate(&mut reader, begin).await? else {
             return Err(Failure::Unexpected("stanzas".to_owned()));
         };
-        // It has answered, so it does not matter whether it hears the end.
-        let _ = reader.source_mut().write_all(CLOSE).await;
-        let _ = reader.source_mut().shutdown().await;
+        take_leave(&mut reader).await;
         Ok(answer)
+    }
+
+    /// Goes as far as stanzas could go, and no further.
+    pub(super) async fn probe(&mut self, connected: Connected) -> Result<Terms, Failure> {
+        let (mut reader, _, begin) = self.secure(connected).await?;
+        let End::Ready(terms) = self.negotiate(&mut reader, begin).await? else {
+            return Err(Failure::Unexpected("an answer".to_owned()));
+        };
+        take_leave(&mut reader).await;
+        Ok(terms)
     }
 
     /// TLS, at once or by STARTTLS.
     async fn secure(
         &mut self,
         connected: Connected,
-    ) -> Result<(Reader<TlsStream<TcpStream>>, Secured, Step), Failure> {
+    ) -> Result<(Reader<TlsStream<TcpStream>>, &'static str, Step), Failure> {
         socket::prepare(&connected.stream)?;
         let (stream, beginning) = match connected.endpoint.security {
             Security::Direct => (connected.stream, Beginning::Direct),
@@ -415,13 +427,15 @@ impl<'a> Negotiation<'a> {
             .client_config(&self.pair.local, beginning);
         let (tls, secured) = tls::connect(stream, config, &self.pair.remote)
             .await
-            .map_err(|error| Failure::Tls(error.to_string()))?;
+            .map_err(Failure::Tls)?;
+        let version = secured.version;
         let trusted = certificates
             .trust
             .judge(&secured.chain, &self.pair.remote, UnixTime::now())
             .map_err(|distrust| distrust.to_string());
+        self.secured = Some(secured);
         let begin = self.initiator.secured(trusted)?;
-        Ok((self.reader(tls), secured, begin))
+        Ok((self.reader(tls), version, begin))
     }
 
     fn reader<S: AsyncRead + Unpin>(&self, stream: S) -> Reader<S> {
@@ -466,4 +480,10 @@ impl<'a> Negotiation<'a> {
         reader.source_mut().write_all(&bytes).await?;
         Ok(())
     }
+}
+
+/// Ends a stream on which all is said: it does not matter whether the server hears it.
+async fn take_leave(reader: &mut Reader<TlsStream<TcpStream>>) {
+    let _ = reader.source_mut().write_all(CLOSE).await;
+    let _ = reader.source_mut().shutdown().await;
 }

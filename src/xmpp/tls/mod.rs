@@ -19,6 +19,7 @@ mod identity;
 mod key_pair;
 mod names;
 mod pem;
+mod portrait;
 mod trust;
 mod unjudged;
 
@@ -29,4 +30,5 @@ pub use handshake::{Beginning, HandshakeError, Secured, accept, connect};
 pub use identity::{Identities, Identity};
 pub use key_pair::{KeyFiles, KeyPairError};
 pub use pem::PemError;
+pub use portrait::Portrait;
 pub use trust::{Trust, TrustError};

@@ -18,13 +18,11 @@ use super::distrust::Distrust;
 use super::expiry::{Date, unix};
 use super::names::{Names, a_labels};
 use super::pem::{self, PemError};
+use super::portrait::issuer;
 
 /// id-kp-serverAuth and id-kp-clientAuth (RFC 5280 §4.2.1.12), as they are encoded.
 const SERVER: KeyPurposeId<'_> = KeyPurposeId::new(&[0x2b, 6, 1, 5, 5, 7, 3, 1]);
 const CLIENT: KeyPurposeId<'_> = KeyPurposeId::new(&[0x2b, 6, 1, 5, 5, 7, 3, 2]);
-
-/// How much of an issuer's name an operator is shown.
-const LONGEST_ISSUER: usize = 120;
 
 /// Whom we believe.
 #[derive(Debug, Default)]
@@ -268,27 +266,19 @@ fn last_issuer(own: &X509Certificate<'_>, above: &[CertificateDer<'_>]) -> Strin
     let mut last = own;
     // A chain that runs in a circle has no more steps than certificates.
     for _ in 0..above.len() {
-        let issuer = above
+        let next = above
             .iter()
             .find(|next| next.subject().as_raw() == last.issuer().as_raw());
-        last = issuer.unwrap_or(last);
+        last = next.unwrap_or(last);
     }
-    let name = last.issuer().to_string();
-    let mut shown: String = name
-        .chars()
-        .map(|c| if c.is_control() { '?' } else { c })
-        .take(LONGEST_ISSUER)
-        .collect();
-    if shown.is_empty() {
-        shown.push_str("somebody without a name");
-    }
-    shown
+    issuer(last)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::xmpp::tls::authority::{Authority, Folder, Issued, Leaf, NOW, San};
+    use crate::xmpp::tls::portrait::LONGEST_ISSUER;
     use rcgen::ExtendedKeyUsagePurpose as Purpose;
     use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //! Two gateways that federate with each other over loopback, with real DNS, real TLS and certificates of their own.
 
 mod attacks;
+mod checking;
 mod intruder;
 mod node;
 

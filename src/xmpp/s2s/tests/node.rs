@@ -14,7 +14,7 @@ use crate::address::DomainPattern;
 use crate::config::{Config, Reached};
 use crate::stanza::Stanza;
 use crate::xmpp::dns::tests::name_server::NameServer;
-use crate::xmpp::s2s::{Federation, StreamView};
+use crate::xmpp::s2s::{CheckStep, Federation, StreamView};
 use crate::xmpp::tls::authority::{Authority, Folder, Leaf, San};
 use crate::xmpp::tls::{CertificateFiles, Certificates, KeyFiles};
 use crate::xmpp::{LinkEvent, Timing};
@@ -61,6 +61,8 @@ pub(super) struct Plan {
     pub(super) dead_direct: bool,
     /// Further domains of it, without a certificate.
     pub(super) also: Vec<&'static str>,
+    /// Stands in DNS.
+    pub(super) published: bool,
 }
 
 /// One gateway.
@@ -196,6 +198,7 @@ impl Node {
             direct: false,
             dead_direct: false,
             also: Vec::new(),
+            published: true,
         };
         change(&mut plan);
         let again = plan.port != 0;
@@ -207,7 +210,7 @@ impl Node {
                 .unwrap(),
             port => SocketAddr::from(([127, 0, 0, 1], port)),
         };
-        if !again {
+        if !again && plan.published {
             for domain in plan.also.iter().copied().chain([domain]) {
                 net.publish(domain, address, &plan).await;
             }
@@ -264,6 +267,23 @@ impl Node {
 
     pub(super) fn send_as(&self, local: &str, remote: &str, stanza: Stanza) {
         self.federation.send(local, remote, stanza).unwrap();
+    }
+
+    pub(super) fn federation(&self) -> &Federation {
+        &self.federation
+    }
+
+    /// Everything a check finds.
+    pub(super) async fn check(&self, text: &str) -> Vec<CheckStep> {
+        let report = timeout(LIMIT, async {
+            loop {
+                if let Some(report) = self.federation.check(text).unwrap() {
+                    return report;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        report.await.unwrap().steps().to_vec()
     }
 
     pub(super) fn views(&self) -> Vec<StreamView> {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The links to the XMPP network, by name: those of components, and those between servers.
 
+mod operator;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::config::{Component, Config, Reached};
 use crate::frame::Record;
 use crate::stanza::{LinkName, Stanza};
-use crate::xmpp::s2s::{Federation, FederationError, FederationTotals, StreamView};
+use crate::xmpp::s2s::{Federation, FederationError, FederationTotals, StreamView, StreamsUp};
 use crate::xmpp::stream::Limits;
 use crate::xmpp::{Link, LinkEvent, SendError, Timing};
 
@@ -46,6 +48,10 @@ pub(super) struct Traffic {
     pub(super) stanzas_in: u64,
     pub(super) stanzas_out: u64,
     pub(super) stanzas_refused: u64,
+    /// Stanzas that came back from links between servers.
+    pub(super) stanzas_returned: u64,
+    /// Connections of other servers.
+    pub(super) accepted: u64,
 }
 
 impl Links {
@@ -127,6 +133,19 @@ impl Links {
         components + streams
     }
 
+    /// How many streams between servers are up.
+    pub(super) fn streams_up(&self) -> StreamsUp {
+        let federation = self.federation.as_ref();
+        federation.map_or_else(StreamsUp::default, Federation::streams_up)
+    }
+
+    /// The days that the first of our certificates to end has left; `None` if there are none.
+    pub(super) fn certificate_days_left(&self) -> Option<i64> {
+        let federation = self.federation.as_ref()?;
+        let days = federation.certificates().into_iter();
+        days.map(|certificate| certificate.days_left).min()
+    }
+
     /// What went over all links since the last call.
     pub(super) fn traffic(&mut self) -> Traffic {
         let mut traffic = Traffic::default();
@@ -138,6 +157,8 @@ impl Links {
             traffic.stanzas_in += totals.stanzas_in - self.counted.stanzas_in;
             traffic.stanzas_out += totals.stanzas_out - self.counted.stanzas_out;
             traffic.stanzas_refused += totals.stanzas_refused - self.counted.stanzas_refused;
+            traffic.stanzas_returned = totals.stanzas_returned - self.counted.stanzas_returned;
+            traffic.accepted = totals.accepted - self.counted.accepted;
             self.counted = totals;
         }
         traffic
