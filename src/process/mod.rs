@@ -39,7 +39,7 @@ pub use channels::{Channels, Refusal, Reservation};
 pub use counter::{Counter, Kind};
 pub use foreign::ForeignMapping;
 pub use gateway_end::{GatewayEnd, Taken};
-pub use kernel::{give_back_memory, monotonic, own_user, random, wall};
+pub use kernel::{give_back_memory, monotonic, own_user, raise_open_files, random, wall};
 pub use packets::Packets;
 pub use port::{SendError, SipPort, Supervision};
 pub use restart::EXIT_CANNOT_START;

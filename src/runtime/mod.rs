@@ -27,7 +27,7 @@ mod questions;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::process::{EXIT_CANNOT_START, GatewayEnd, give_back_memory};
+use crate::process::{EXIT_CANNOT_START, GatewayEnd, give_back_memory, raise_open_files};
 use crate::store::{Sqlite, Store, Writer};
 use crate::xmpp::s2s::FederationError;
 
@@ -71,6 +71,9 @@ fn start(config: Arc<Config>, end: Arc<GatewayEnd>) -> Result<(), StartError> {
         dialogs = snapshot.dialogs.len(),
         "gateway process starts"
     );
+    if config.uses_s2s() {
+        make_room(&config);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::try_from(config.threads).unwrap_or(1))
         .thread_name("stox")
@@ -89,4 +92,21 @@ fn start(config: Arc<Config>, end: Arc<GatewayEnd>) -> Result<(), StartError> {
     });
     runtime.shutdown_background();
     result
+}
+
+/// What this process has open besides connections of links between servers, and some more.
+const OTHER_FILES: u64 = 128;
+
+/// Lets there be as many connections as the limits promise, or tells that there cannot be.
+fn make_room(config: &Config) {
+    let wanted = u64::from(config.max_links) + u64::from(config.max_connections) + OTHER_FILES;
+    match raise_open_files() {
+        Ok(most) if most < wanted => tracing::warn!(
+            allowed = most,
+            wanted,
+            "the system allows fewer open files than max_links and max_connections need: raise LimitNOFILE of the service"
+        ),
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
 }

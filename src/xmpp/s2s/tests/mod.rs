@@ -105,7 +105,7 @@ async fn what_waits_while_the_other_is_away_arrives_when_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unused_stream_is_closed_and_made_again() {
     let net = Net::new().await;
-    let mut a = Node::join(&net, "a.example", |n| n.config.link_idle = 1).await;
+    let a = Node::join(&net, "a.example", |n| n.config.link_idle = 1).await;
     let mut b = Node::join(&net, "b.example", |_| {}).await;
     a.send("b.example", message("u@a.example", "v@b.example", "1"));
     b.expect_message("1").await;
