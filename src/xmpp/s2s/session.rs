@@ -477,10 +477,15 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
             Some(asked) => asked.max(self.resumed) + timing.answer,
             None => heard.max(self.resumed) + timing.silence,
         };
-        match self.idle_from() {
-            Some(idle) => alive.min(idle),
-            None => alive,
-        }
+        let limits = [self.idle_from(), self.unacknowledged_until()];
+        limits.into_iter().flatten().fold(alive, Instant::min)
+    }
+
+    /// By when the peer must have acknowledged what it was asked about: one that only talks takes no stanza.
+    fn unacknowledged_until(&self) -> Option<Instant> {
+        let timing = &self.hub.timing;
+        let asked = self.outgoing().asked()?;
+        Some(asked + timing.silence + timing.answer)
     }
 
     fn last_heard(&self) -> Instant {
@@ -522,7 +527,10 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
         if self.idle_from().is_some_and(|idle| now >= idle) && self.outgoing().is_settled() {
             return Err(Failure::Idle);
         }
-        if self.asked.is_some() {
+        let overdue = self
+            .unacknowledged_until()
+            .is_some_and(|until| now >= until);
+        if self.asked.is_some() || overdue {
             return Err(Failure::Silent);
         }
         self.ask_for_life(now);

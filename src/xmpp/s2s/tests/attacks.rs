@@ -517,6 +517,30 @@ async fn a_server_that_never_reads_costs_a_bounded_queue_and_nobody_else_anythin
     drop((line, next));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_talks_and_acknowledges_nothing_is_given_up() {
+    let net = Net::new().await;
+    let (mut b, evil) = scene(&net, |n| {
+        n.timing.silence = Duration::from_millis(400);
+        n.timing.answer = Duration::from_millis(400);
+    })
+    .await;
+    b.send(
+        "evil.example",
+        node::message("u@b.example", "v@evil.example", "1"),
+    );
+    let mut line = evil.accept_managed("b.example").await;
+    line.hear("</message>").await;
+    let all_said = line
+        .drip(&" ".repeat(1000), Duration::from_millis(20))
+        .await;
+    assert!(!all_said);
+    // What it may not have taken comes again.
+    let mut line = evil.accept_managed("b.example").await;
+    line.hear("id='1'").await;
+    b.expect_no_error();
+}
+
 // --- caps
 
 #[tokio::test(flavor = "multi_thread")]

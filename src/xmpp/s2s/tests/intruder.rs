@@ -127,7 +127,23 @@ impl Intruder {
             .await
     }
 
+    /// The next connection of somebody, to whom stanzas are said to be acknowledged.
+    pub(super) async fn accept_managed(&self, of: &str) -> Line<impl Wire + use<>> {
+        let mut line = self.accept_external(of, "").await;
+        line.say("<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>")
+            .await;
+        line.hear("<enable").await;
+        line.say("<enabled xmlns='urn:xmpp:sm:3'/>").await;
+        line
+    }
+
     async fn accept_offering(&self, of: &str, more: &str) -> Line<impl Wire + use<>> {
+        let mut line = self.accept_external(of, more).await;
+        line.say("<stream:features/>").await;
+        line
+    }
+
+    async fn accept_external(&self, of: &str, more: &str) -> Line<impl Wire + use<>> {
         let mut line = self.accept_secured(of).await;
         line.say(&format!(
             "<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>\
@@ -139,7 +155,6 @@ impl Intruder {
             .await;
         line.hear_header().await;
         line.say(&self.answer(of)).await;
-        line.say("<stream:features/>").await;
         line
     }
 
