@@ -204,6 +204,13 @@ def test_a_check_tells_what_dns_lacks(stage):
     scene.dns.forget("sip.example").restart()
     steps = check(scene)
     assert wrong(steps) == ["own dns"] and "_xmpp-server._tcp.sip.example. IN SRV" in str(steps), steps
+    scene.dns.xmpp_server("sip.example", scene.addresses["gateway"], 25999, direct_tls=25269).restart()
+    steps = check(scene, "sip.example")
+    assert wrong(steps) == ["own dns", "own dns"] and "does not listen there" in steps[-1]["detail"], steps
+    scene.dns.forget("sip.example").xmpp_server("sip.example", "192.0.2.9", 25269).restart()
+    steps = check(scene, "sip.example")
+    assert wrong(steps) == ["own dns"] and steps[-1]["outcome"] == "doubtful", steps
+    assert "no address of this machine" in steps[-1]["detail"], steps
     scene.dns.stop()
     steps = check(scene)
     assert "own dns" in wrong(steps) and "dns" in wrong(steps), steps

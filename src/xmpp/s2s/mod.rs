@@ -35,7 +35,7 @@ mod socket;
 mod validity;
 mod verify;
 
-pub use check::{CheckError, CheckStep, Report};
+pub use check::{CheckError, CheckStep, Outcome, Report};
 pub use domain::DomainPair;
 pub use failure::Failure;
 pub use federation::{

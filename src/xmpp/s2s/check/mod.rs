@@ -22,9 +22,7 @@ use super::hub::Hub;
 
 pub use desk::CheckError;
 pub(super) use desk::Desk;
-#[cfg(test)]
-pub(super) use report::Outcome;
-pub use report::{CheckStep, Report};
+pub use report::{CheckStep, Outcome, Report};
 
 /// How long a check may take.
 const LIMIT: Duration = Duration::from_secs(30);

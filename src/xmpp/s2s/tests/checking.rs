@@ -4,9 +4,8 @@
 use super::node::{Certificate, Net, Node};
 
 use crate::config::Dialback;
-use crate::xmpp::s2s::check::Outcome::{Doubtful, Failed, Ok};
-use crate::xmpp::s2s::check::{CheckStep, Outcome};
-use crate::xmpp::s2s::{CheckError, Report};
+use crate::xmpp::s2s::Outcome::{Doubtful, Failed, Ok};
+use crate::xmpp::s2s::{CheckError, CheckStep, Outcome, Report};
 
 /// The steps of one name.
 fn of<'a>(steps: &'a [CheckStep], name: &str) -> Vec<&'a CheckStep> {
