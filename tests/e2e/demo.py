@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`make run`: a SIP user and an XMPP user see each other come, go and change, through Kamailio with stox and Prosody.
 
-Everything lies in `target/run/` and listens on loopback. The scene is played once by real clients, each printed line
-taken from what a client itself said; then all stays up for clients of your own until Ctrl-C.
+Everything lies in `target/run/` and listens on loopback, the DNS server and the certificate authority by which the two
+servers find and prove each other among it. The scene is played once by real clients, each printed line taken from what
+a client or a server itself said; then all stays up for clients of your own until Ctrl-C.
 """
 
 import argparse
@@ -18,8 +19,11 @@ from pathlib import Path
 
 import place
 import ports
-from authority import self_signed
+import waiting
+from authority import Authority, self_signed
 from baresip import Baresip
+from dns import Dns
+from federation import Federation
 from kamailio import Kamailio
 from linphone import Linphone
 from program import Missing, find
@@ -120,10 +124,104 @@ class BaresipRomeo:
             self.phone = None
 
 
+class AsComponent:
+    """stox as a component of Prosody."""
+
+    ports = {"component_port": ("tcp",)}
+
+    def __init__(self, options, folder, _):
+        self.prosody = Prosody(folder / "prosody", ADDRESS, c2s=options.xmpp_port, component=options.component_port,
+                               certificate=self_signed(folder, "xmpp.example"))
+        self.certificate = "a self-signed certificate"
+        self.settings = {"COMPONENT": self.prosody.component_parameter()}
+        self.parameters = {}
+        self.dns = None
+
+    def begun(self, _):
+        """What the servers say of their connection when nobody has said anything yet."""
+        self.prosody.wait_for_component()
+        yield "prosody", last_line(self.prosody.program.output(), "successfully authenticated")
+
+    def used(self, _):
+        """What the servers say of their connection when stanzas go both ways."""
+        return ()
+
+    def looks(self, kamailio):
+        """What an operator looks at."""
+        return [("Links:", f"{kamcmd(kamailio)} stox.links")]
+
+
+class FromServerToServer:
+    """stox and Prosody as two XMPP servers, with a DNS server and an authority that both know."""
+
+    ports = {"s2s_port": ("tcp",), "prosody_s2s_port": ("tcp",), "dns_port": ("udp", "tcp")}
+
+    def __init__(self, options, folder, end):
+        authority = Authority(folder / "authority")
+        dns = Dns(folder / "dns", ADDRESS, port=options.dns_port)
+        end.callback(dns.stop)
+        sides = {}
+        for domain, port in (("sip.example", options.s2s_port), ("xmpp.example", options.prosody_s2s_port)):
+            dns.xmpp_server(domain, ADDRESS, port)
+            sides[domain] = Federation(dns, authority.certificate(domain), authority.path, port=port)
+        dns.start()
+        ours, theirs = sides["sip.example"], sides["xmpp.example"]
+        self.prosody = Prosody(folder / "prosody", ADDRESS, component_domain=None, c2s=options.xmpp_port,
+                               federation=theirs)
+        self.certificate = f"a certificate by {authority.path}"
+        self.settings = {"LISTEN_S2S": f"{ADDRESS}:{options.s2s_port}", "CERTIFICATE": ours.certificate.chain,
+                         "PRIVATE_KEY": ours.certificate.key}
+        self.parameters = {"ca_list": str(authority.path), "resolver": dns.resolver}
+        self.dns = dns.program
+
+    def begun(self, kamailio):
+        """What the servers say of their connection when nobody has said anything yet."""
+        links = kamailio.rpc("stox.links")
+        yield "stox", f"{len(links)} streams: one is made when there is something to say"
+
+    def used(self, kamailio):
+        """What the servers say of their connection when stanzas go both ways."""
+        for direction in ("in", "out"):
+            self.prosody.wait_for_stream(direction=direction)
+        for domain in ("xmpp.example", "sip.example"):
+            asked = last_line(self.dns.output(), f"query[SRV] _xmpp-server._tcp.{domain}")
+            yield "dns", asked[asked.find("query"):]
+        for link in waiting.until(lambda: _both_ways(kamailio), "the gateway to show both streams",
+                                  evidence=lambda: str(kamailio.rpc("stox.links"))):
+            yield "stox", (f"stream {link['direction']}: {link['link']}, {link['peer']}, {link['tls']}, authenticated by "
+                           f"{link['authentication']}, certificate {link['certificate']}")
+        for stream in self.prosody.streams():
+            yield "prosody", (f"stream {stream.direction}: with {stream.there}, {stream.tls}, "
+                              f"authenticated by {stream.authentication}")
+
+    def looks(self, kamailio):
+        """What an operator looks at."""
+        certificate = self.settings["CERTIFICATE"]
+        return [("Links:", f"{kamcmd(kamailio)} stox.links"),
+                ("Is that domain reachable?", f"{kamcmd(kamailio)} stox.check xmpp.example"),
+                ("Certificate:", f"openssl x509 -noout -text -in {certificate}")]
+
+
+LINKS = {"s2s": FromServerToServer, "component": AsComponent}
+
+
+def _both_ways(kamailio):
+    """The streams that are up, if there is one of each direction."""
+    up = [link for link in kamailio.rpc("stox.links") if link["state"] == "up"]
+    return up if {link["direction"] for link in up} >= {"in", "out"} else None
+
+
+def kamcmd(kamailio):
+    """How to ask this Kamailio."""
+    return f"kamcmd -s unix:{kamailio.ctl}"
+
+
 def arguments():
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--once", action="store_true", help="end after the scene")
+    parser.add_argument("--link", choices=LINKS, default="s2s",
+                        help="how stox reaches Prosody: as an XMPP server itself (s2s), or as its component")
     parser.add_argument("--phone", choices=("linphonec", "baresip"), help="Romeo's phone; linphonec if it is installed")
     parser.add_argument("--folder", type=os.path.abspath, default=place.target() / "run")
     parser.add_argument("--sip-port", type=int, default=int(os.environ.get("SIP_PORT", "15060")),
@@ -133,7 +231,13 @@ def arguments():
     parser.add_argument("--xmpp-port", type=int, default=int(os.environ.get("XMPP_PORT", "15222")),
                         help="XMPP clients (environment XMPP_PORT)")
     parser.add_argument("--component-port", type=int, default=int(os.environ.get("COMPONENT_PORT", "15347")),
-                        help="stox at Prosody (environment COMPONENT_PORT)")
+                        help="stox at Prosody, with --link component (environment COMPONENT_PORT)")
+    parser.add_argument("--s2s-port", type=int, default=int(os.environ.get("S2S_PORT", "15269")),
+                        help="other XMPP servers at stox (environment S2S_PORT)")
+    parser.add_argument("--prosody-s2s-port", type=int, default=int(os.environ.get("PROSODY_S2S_PORT", "15270")),
+                        help="other XMPP servers at Prosody (environment PROSODY_S2S_PORT)")
+    parser.add_argument("--dns-port", type=int, default=int(os.environ.get("DNS_PORT", "15353")),
+                        help="DNS over UDP and TCP (environment DNS_PORT)")
     parser.add_argument("--phone-port", type=int, default=int(os.environ.get("PHONE_PORT", "15070")),
                         help="Romeo's phone (environment PHONE_PORT)")
     return parser.parse_args()
@@ -153,8 +257,8 @@ def phone_of(name):
 def check_ports(options):
     """Ends with the owner's name if a port is taken."""
     taken = []
-    for name, kinds in (("sip_port", ("udp", "tcp")), ("self_port", ("udp",)), ("xmpp_port", ("tcp",)),
-                        ("component_port", ("tcp",)), ("phone_port", ("udp",))):
+    wanted = {"sip_port": ("udp", "tcp"), "self_port": ("udp",), "xmpp_port": ("tcp",), "phone_port": ("udp",)}
+    for name, kinds in {**wanted, **LINKS[options.link].ports}.items():
         port = getattr(options, name)
         for kind in kinds:
             if not ports.free(ADDRESS, port, kind):
@@ -164,7 +268,7 @@ def check_ports(options):
         sys.exit("make run: " + "\nmake run: ".join(taken))
 
 
-def play(juliet, romeo, kamailio):
+def play(juliet, romeo, kamailio, way):
     """The scene. Every line is what a client said."""
     say("scene", f"Juliet uses slixmpp, Romeo uses {romeo.name}")
     juliet.login()
@@ -176,6 +280,8 @@ def play(juliet, romeo, kamailio):
     juliet.presence("romeo@sip.example", "subscribed")
     say("juliet", "approves him")
     say("romeo", romeo.wait_for("Online"))
+    for who, text in way.used(kamailio):
+        say(who, text)
     juliet.show("away", status="on the balcony")
     say("juliet", "is away now")
     say("romeo", romeo.wait_for("Away"))
@@ -202,16 +308,18 @@ def play(juliet, romeo, kamailio):
     say("scene", "ends: both were seen to come, to change and to go")
 
 
-def manual(options, folder, kamailio):
+def manual(options, folder, kamailio, way):
     """How to log in with clients of one's own."""
     curl = (f"curl --digest -u romeo:{PASSWORD} -X PUT -H 'Content-Type: application/auth-policy+xml' "
             f"--data-binary @rules.xml \\\n      http://{ADDRESS}:{options.sip_port}"
             "/xcap-root/pres-rules/users/sip:romeo@sip.example/index")
+    looks = "\n".join(f"    {what:<27}{command}" for what, command in way.looks(kamailio))
     print(f"""
 It stays up. Log in with clients of your own (password of every account: {PASSWORD})
 
   XMPP   juliet@xmpp.example, benvolio@xmpp.example
-         server {ADDRESS}, port {options.xmpp_port}, STARTTLS with a self-signed certificate, or no encryption
+         server {ADDRESS}, port {options.xmpp_port}, STARTTLS with {way.certificate},
+         or no encryption
   SIP    sip:romeo@sip.example, sip:nurse@sip.example
          proxy {ADDRESS}:{options.sip_port}, UDP or TCP; presence by PUBLISH to the same address
 
@@ -220,8 +328,11 @@ It stays up. Log in with clients of your own (password of every account: {PASSWO
   (rules.xml: see the end of kamailio-cfg/stox.cfg):
     {curl}
 
-  Look inside:  kamcmd -s unix:{kamailio.ctl} stox.dialogs
-  Logs:         {folder}/kamailio/kamailio.log, {folder}/prosody/prosody.log
+  Look inside:
+    {"Who sees whom:":<27}{kamcmd(kamailio)} stox.dialogs
+{looks}
+    {"Logs:":<27}{folder}/kamailio/kamailio.log
+    {"":<27}{folder}/prosody/prosody.log
 
 Ctrl-C ends it. What happens:
 """, flush=True)
@@ -258,7 +369,7 @@ class Events(threading.Thread):
 
     @staticmethod
     def _xmpp(line):
-        found = re.search(r"Received\[(?:c2s|component)\]: (<(?:presence|message|iq) [^>]*>)", line)
+        found = re.search(r"Received\[(?:c2s|component|s2sin|s2sout)\]: (<(?:presence|message|iq) [^>]*>)", line)
         if found and ("presence" in found.group(1) or "sip.example" in found.group(1)):
             say("XMPP", found.group(1))
 
@@ -274,7 +385,7 @@ def main():
         check_ports(options)
         run(options)
     except Missing as missing:
-        sys.exit(f"make run: {missing}; `make build` installs what is needed")
+        sys.exit(f"make run: {missing}; `sh .ci/prerequisites.sh test` installs what is needed")
     except AssertionError as failure:
         sys.exit(f"make run: {failure}")
     except Stop:
@@ -295,12 +406,11 @@ def run(options):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with contextlib.ExitStack() as end:
-        prosody = Prosody(folder / "prosody", ADDRESS, c2s=options.xmpp_port, component=options.component_port,
-                          certificate=self_signed(folder, "xmpp.example"))
+        way = LINKS[options.link](options, folder, end)
+        prosody = way.prosody
         end.callback(prosody.stop)
-        link = {"COMPONENT": prosody.component_parameter()}
-        kamailio = Kamailio(folder / "kamailio", ADDRESS, link, port=options.sip_port, self_port=options.self_port,
-                            extra=LIVE)
+        kamailio = Kamailio(folder / "kamailio", ADDRESS, way.settings, port=options.sip_port,
+                            self_port=options.self_port, parameters=way.parameters, extra=LIVE)
         end.callback(kamailio.stop)
         for user in ("romeo", "nurse"):
             kamailio.account(user, PASSWORD)
@@ -310,25 +420,26 @@ def run(options):
         say("prosody", f"serves xmpp.example on {ADDRESS}:{options.xmpp_port}")
         kamailio.start()
         say("kamailio", f"serves sip.example on {ADDRESS}:{options.sip_port}")
-        prosody.wait_for_component()
-        say("prosody", last_line(prosody.program.output(), "successfully authenticated"))
+        for who, text in way.begun(kamailio):
+            say(who, text)
 
         juliet = XmppUser(prosody, "juliet", "balcony", PASSWORD)
         end.callback(juliet.logout)
         romeo = phone_of(options.phone)(folder, kamailio, "sip:juliet@xmpp.example", options.phone_port)
         end.callback(romeo.stop)
-        play(juliet, romeo, kamailio)
+        play(juliet, romeo, kamailio, way)
         if options.once:
             return
-        manual(options, folder, kamailio)
+        manual(options, folder, kamailio, way)
         events = Events(kamailio, prosody)
         events.start()
         end.callback(events.stopped.set)
-        while kamailio.program.alive() and prosody.program.alive():
+        programs = list(filter(None, (kamailio.program, prosody.program, way.dns)))
+        while all(program.alive() for program in programs):
             events.stopped.wait(0.5)
-        dead = kamailio if not kamailio.program.alive() else prosody
-        print(dead.program.tail(), file=sys.stderr)
-        sys.exit(f"make run: {dead.program.name} ended by itself")
+        dead = next(program for program in programs if not program.alive())
+        print(dead.tail(), file=sys.stderr)
+        sys.exit(f"make run: {dead.name} ended by itself")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`make run` plays its scene twice in a row, tells who has a port, and ends when told."""
+"""`make run` plays its scene twice in a row, both ways to XMPP, tells who has a port, and ends when told."""
 
+import re
 import signal
 import socket
 import sys
@@ -33,11 +34,12 @@ class Guest:
         """The demo made it."""
 
 
-def demo(home, *arguments):
+def demo(home, *arguments, environment=None):
     ports = [f"--{name}-port={number}" for name, number in
-             (("sip", 25060), ("self", 25064), ("xmpp", 25222), ("component", 25347), ("phone", 25070))]
+             (("sip", 25060), ("self", 25064), ("xmpp", 25222), ("component", 25347), ("s2s", 25269),
+              ("prosody-s2s", 25270), ("dns", 25353), ("phone", 25070))]
     return Program("demo", [sys.executable, str(place.ROOT / "tests/e2e/demo.py"), f"--folder={home.path('run')}",
-                            *ports, *arguments], home.path("screen.log"))
+                            *ports, *arguments], home.path("screen.log"), environment)
 
 
 def test_it_plays_twice(home):
@@ -45,6 +47,15 @@ def test_it_plays_twice(home):
         with demo(home, "--once") as program:
             program.wait_for_output("ended: nothing is left running", limit=120)
             assert program.process.wait(10) == 0
+            for direction in ("in", "out"):
+                assert re.search(rf"stox +stream {direction}: .* TLSv1.3, authenticated by external", program.output())
+
+
+def test_it_plays_with_a_component(home):
+    with demo(home, "--once", "--link=component") as program:
+        program.wait_for_output("ended: nothing is left running", limit=120)
+        assert program.process.wait(10) == 0
+        assert "External component successfully authenticated" in program.output()
 
 
 def test_it_stays_up_until_it_is_told_to_end(home):
@@ -60,12 +71,21 @@ def test_it_stays_up_until_it_is_told_to_end(home):
         assert program.process.wait(10) == 0
 
 
-def test_it_names_the_owner_of_a_port(home):
+@pytest.mark.parametrize("port", [25222, 25353])
+def test_it_names_the_owner_of_a_port(home, port):
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("127.0.0.1", 25222))
+        taken.bind(("127.0.0.1", port))
         taken.listen(1)
         with demo(home, "--once") as program:
             waiting.until(lambda: not program.alive(), "the demo to give up", evidence=program.tail)
             assert program.process.returncode == 1
-            assert "tcp port 25222 is taken by process" in program.output()
+            assert f"tcp port {port} is taken by process" in program.output()
+
+
+def test_it_says_that_the_module_is_not_built(home):
+    environment = {"STOX_MODULE": str(home.path("no-such.so"))}
+    with demo(home, "--once", environment=environment) as program:
+        waiting.until(lambda: not program.alive(), "the demo to give up", evidence=program.tail)
+        assert program.process.returncode == 1
+        assert "run `make build`" in program.output()
