@@ -239,7 +239,7 @@ async fn converse(
     let failure = session.run(sink).await;
     hub.ended(&record);
     let links = record.outgoing.release();
-    let lossy = !record.agreed().management && record.outgoing.stanzas() > 0;
+    let lossy = record.outgoing.may_have_lost();
     hub.released(links, &failure, lossy).await;
     failure
 }

@@ -214,7 +214,7 @@ impl Keeper {
         hub.tell_up(&self.link).await;
         let failure = session.run(opened.sink).await;
         hub.ended(&record);
-        let lossy = !terms.management && record.outgoing.stanzas() > 0;
+        let lossy = record.outgoing.may_have_lost();
         let mut links = record.outgoing.release();
         links.retain(|link| !Arc::ptr_eq(link, &self.link));
         hub.released(links, &failure, lossy).await;

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use minidom::Element;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -18,6 +19,9 @@ use super::link::{Bytes, Link};
 
 /// About how many bytes are written at once.
 const BATCH: usize = 64 * 1024;
+
+/// What was written longer ago has arrived, or the peer would have been found dead.
+const RECENT: Duration = Duration::from_secs(120);
 
 /// Most bytes of the stream's own elements that wait: a peer that asks and does not read gets no more answers.
 const OWN: usize = 64 * 1024;
@@ -40,6 +44,8 @@ struct State {
     management: Option<Management>,
     finished: bool,
     stanzas: u64,
+    /// When the last of them was written.
+    last: Option<Instant>,
     /// The opening tag, while it is not written.
     opening: Option<Vec<u8>>,
 }
@@ -67,6 +73,7 @@ impl Outgoing {
                 management: None,
                 finished: false,
                 stanzas: 0,
+                last: None,
                 opening,
             }),
             wake: Arc::new(Notify::new()),
@@ -198,6 +205,13 @@ impl Outgoing {
         links
     }
 
+    /// Whether what was written last may be lost with the stream, unknown to us: the peer does not acknowledge, and it
+    /// was a moment ago.
+    pub(super) fn may_have_lost(&self) -> bool {
+        let state = self.lock();
+        state.management.is_none() && state.last.is_some_and(|last| last.elapsed() < RECENT)
+    }
+
     /// Stanzas written.
     pub(super) fn stanzas(&self) -> u64 {
         self.lock().stanzas
@@ -239,6 +253,7 @@ impl Outgoing {
         let stanzas = state.pending.len() - before;
         if stanzas > 0 {
             state.stanzas += stanzas as u64;
+            state.last = Some(Instant::now());
         }
         if let Some(management) = &mut state.management
             && management.asked.is_none()
