@@ -314,7 +314,10 @@ fn inventory() -> String {
 fn questions() {
     let host = Host::start(1, true, scripted);
     let answer = host.channels.ask(&Question::Status).unwrap();
-    assert_eq!(answer, Answer(vec![Record::default().int("generation", 1)]));
+    assert_eq!(
+        answer,
+        Answer::Records(vec![Record::default().int("generation", 1)])
+    );
     let gateway = host.gateway(0);
     kill(gateway, libc::SIGSTOP);
     let start = monotonic();
@@ -327,7 +330,7 @@ fn questions() {
     let answer = host.channels.ask(&Question::Status).unwrap();
     assert_eq!(
         answer,
-        Answer(vec![Record::default().int("generation", 2)]),
+        Answer::Records(vec![Record::default().int("generation", 2)]),
         "the next answers"
     );
 }
@@ -351,7 +354,7 @@ fn the_real_gateway() {
     for round in 0..4 {
         host.hand_over(round, OPTIONS).unwrap();
         assert_eq!(host.answers(1)[&round].status, 200);
-        let Ok(Answer(status)) = host.channels.ask(&Question::Status) else {
+        let Ok(Answer::Records(status)) = host.channels.ask(&Question::Status) else {
             panic!("no status")
         };
         let generation = Value::Int(i64::from(round + 1));
@@ -521,7 +524,7 @@ fn scripted(end: GatewayEnd) -> i32 {
             let mut question = Vec::new();
             stream.read_to_end(&mut question).unwrap();
             assert_eq!(Question::decode(&question), Ok(Question::Status));
-            let answer = Answer(vec![
+            let answer = Answer::Records(vec![
                 Record::default().int("generation", end.generation.into()),
             ]);
             // Who asked may have given up.
