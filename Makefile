@@ -33,6 +33,8 @@ soak: build $(VENV_READY) ## Runs the same tests with large counts, for hours, a
 	PROPTEST_CASES=20000 $(CARGO) test --release
 	$(CARGO) test --release --test hostile_connections -- --ignored
 	$(VENV)/bin/python -m pytest tests/e2e -m "soak or not soak"
+	$(VENV)/bin/python -m pytest --link s2s $(PRESENCE) $(SURVIVAL) -m "soak or not soak"
+	$(VENV)/bin/python -m pytest --link s2s --server ejabberd $(PRESENCE) $(SURVIVAL) -m "soak or not soak"
 	sh tests/fuzz/run.sh
 	$(MAKE) soak-debian13
 
@@ -114,8 +116,14 @@ edge: headers
 c-host: build
 	sh tests/chost/run.sh target/stox.so
 
+# What a gateway as a component can do, one between servers can do as well.
+PRESENCE := $(patsubst %,tests/e2e/test_%.py,sip_watcher xmpp_watcher presence_server restart phones ipv6)
+SURVIVAL := tests/e2e/test_survival.py tests/e2e/test_limits.py
+
 e2e: build $(VENV_READY)
 	$(VENV)/bin/python -m pytest tests/e2e
+	$(VENV)/bin/python -m pytest --link s2s $(PRESENCE) $(SURVIVAL)
+	$(VENV)/bin/python -m pytest --link s2s --server ejabberd $(PRESENCE)
 
 $(VENV_READY): tests/e2e/requirements.txt | need-test
 	@echo 'Making $(VENV) for the Python packages of tests/e2e/requirements.txt: an XMPP client and pytest'

@@ -2,15 +2,17 @@
 """`make run` plays its scene twice in a row, both ways to XMPP, tells who has a port, and ends when told."""
 
 import re
+import shlex
 import signal
 import socket
+import subprocess
 import sys
 
 import pytest
 
 import place
 import waiting
-from program import Missing, Program
+from program import Missing, Program, find
 from xmpp_user import XmppUser
 
 pytestmark = pytest.mark.component
@@ -42,6 +44,13 @@ def demo(home, *arguments, environment=None):
                             *ports, *arguments], home.path("screen.log"), environment)
 
 
+def _ask(command):
+    """What a command prints that the demo has told to type."""
+    name, *arguments = shlex.split(command)
+    done = subprocess.run([find(name), *arguments], capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout
+
+
 def test_it_plays_twice(home):
     for _ in range(2):
         with demo(home, "--once") as program:
@@ -66,6 +75,10 @@ def test_it_stays_up_until_it_is_told_to_end(home):
             guest.login()
             guest.presence("nurse@sip.example", "subscribe")
             program.wait_for_output("SUBSCRIBE benvolio@xmpp.example -> nurse@sip.example")
+            told = {command: _ask(command) for command in re.findall(r"(?<= )kamcmd .+", program.output())}
+            assert [command.rpartition("stox.")[2] for command in told] == ["dialogs", "links", "check xmpp.example"]
+            for answer in told.values():
+                assert "xmpp.example" in answer and "outcome: failed" not in answer, answer
         program.signal(signal.SIGINT)
         program.wait_for_output("ended: nothing is left running")
         assert program.process.wait(10) == 0
