@@ -4,8 +4,8 @@
 //! In: stanzas of our domains, and connections of other servers. Out: [`crate::xmpp::LinkEvent`]s.
 //!
 //! A *link* is for one pair of domains, ours and theirs: it queues what is to be sent. A *stream* carries links: one
-//! that we opened ([`outbound`]), or, where both agreed on it (XEP-0288), one that the other server opened
-//! ([`inbound`]). What is said before a stream may carry stanzas is decided without I/O: [`initiator`] for our
+//! that we opened (`outbound`), or, where both agreed on it (XEP-0288), one that the other server opened
+//! (`inbound`). What is said before a stream may carry stanzas is decided without I/O: [`initiator`] for our
 //! streams, [`responder`] for theirs, [`dialback`] for the keys of both.
 //!
 //! A stanza gets in only for a pair that was proven on the stream it came by; a stanza that cannot get out comes
