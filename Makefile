@@ -122,8 +122,7 @@ SURVIVAL := tests/e2e/test_survival.py tests/e2e/test_limits.py
 
 e2e: build $(VENV_READY)
 	$(VENV)/bin/python -m pytest tests/e2e
-	$(VENV)/bin/python -m pytest --link s2s $(PRESENCE) $(SURVIVAL)
-	$(VENV)/bin/python -m pytest --link s2s --server ejabberd $(PRESENCE)
+	$(VENV)/bin/python -m pytest --link s2s $(PRESENCE)
 
 $(VENV_READY): tests/e2e/requirements.txt | need-test
 	@echo 'Making $(VENV) for the Python packages of tests/e2e/requirements.txt: an XMPP client and pytest'

@@ -54,7 +54,7 @@ pub enum Failure {
     #[error("the server closed the connection")]
     Ended,
     #[error("the connection failed: {0}")]
-    Io(#[from] io::Error),
+    Io(#[source] io::Error),
     #[error("the server does not answer any more")]
     Silent,
     #[error("nothing was said for long")]
@@ -133,6 +133,11 @@ impl Failure {
         }
     }
 
+    /// Whether the other server may have forgotten its users, or lost what it was sent, though it acknowledged that.
+    pub(super) fn is_violent(&self) -> bool {
+        !matches!(self, Self::Closed | Self::Idle | Self::Stopped)
+    }
+
     /// Whether the peer can still read, and is owed the end of our stream (RFC 6120 §4.4).
     pub(super) fn leaves_peer_listening(&self) -> bool {
         matches!(
@@ -155,8 +160,19 @@ impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Illegal(error) => Self::Illegal(error),
-            ReadError::Io(error) => Self::Io(error),
+            ReadError::Io(error) => error.into(),
             ReadError::Ended => Self::Ended,
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        // A connection that ends without the end of TLS.
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            Self::Ended
+        } else {
+            Self::Io(error)
         }
     }
 }

@@ -43,6 +43,9 @@ const BOUNCES: usize = 4096;
 /// The `id` of our pings begins so.
 pub(super) const PING: &str = "stox-alive-";
 
+/// Every link, by its pair.
+type Links = BTreeMap<DomainPair, Arc<Link>>;
+
 /// Shared by all streams.
 #[derive(Debug)]
 pub(super) struct Hub {
@@ -56,7 +59,7 @@ pub(super) struct Hub {
     locator: Mutex<Arc<Locator>>,
     events: mpsc::Sender<LinkEvent>,
     bounces: mpsc::Sender<LinkEvent>,
-    links: Mutex<BTreeMap<DomainPair, Arc<Link>>>,
+    links: Mutex<Links>,
     streams: Mutex<BTreeMap<u64, Arc<StreamRecord>>>,
     admission: Mutex<Admission>,
     pace: Mutex<Pace>,
@@ -122,27 +125,11 @@ impl Hub {
         stanza: &Element,
     ) -> Result<(), SendError> {
         let mut links = lock(&self.links);
-        let link = match links.get(pair) {
-            Some(link) => Arc::clone(link),
-            None => {
-                let most = usize::try_from(self.config.max_links).unwrap_or(usize::MAX);
-                if links.len() >= most {
-                    links.retain(|_, link| !link.is_idle());
-                }
-                if links.len() >= most {
-                    drop(links);
-                    self.reached(Limit::Links);
-                    self.bounce(pair, stanza, &DefinedCondition::RemoteServerTimeout);
-                    return Ok(());
-                }
-                let link = Arc::new(Link::new(
-                    pair.clone(),
-                    self.config.max_link_queue,
-                    &self.timing,
-                ));
-                links.insert(pair.clone(), Arc::clone(&link));
-                link
-            }
+        let Some(link) = self.link_in(&mut links, pair) else {
+            drop(links);
+            self.reached(Limit::Links);
+            self.bounce(pair, stanza, &DefinedCondition::RemoteServerTimeout);
+            return Ok(());
         };
         let pushed = link.push(stanza);
         drop(links);
@@ -248,19 +235,23 @@ impl Hub {
 
     /// The link of a pair, made if there is room.
     pub(super) fn link(&self, pair: &DomainPair) -> Option<Arc<Link>> {
-        let mut links = lock(&self.links);
+        self.link_in(&mut lock(&self.links), pair)
+    }
+
+    /// The link of a pair; one that rests makes room for it if there is none.
+    fn link_in(&self, links: &mut Links, pair: &DomainPair) -> Option<Arc<Link>> {
         if let Some(link) = links.get(pair) {
             return Some(Arc::clone(link));
         }
         let most = usize::try_from(self.config.max_links).unwrap_or(usize::MAX);
         if links.len() >= most {
+            links.retain(|_, link| !link.is_idle());
+        }
+        if links.len() >= most {
             return None;
         }
-        let link = Arc::new(Link::new(
-            pair.clone(),
-            self.config.max_link_queue,
-            &self.timing,
-        ));
+        let (capacity, timing) = (self.config.max_link_queue, &self.timing);
+        let link = Arc::new(Link::new(pair.clone(), capacity, timing));
         links.insert(pair.clone(), Arc::clone(&link));
         Some(link)
     }
@@ -268,14 +259,6 @@ impl Hub {
     /// Every link.
     pub(super) fn links(&self) -> Vec<Arc<Link>> {
         lock(&self.links).values().cloned().collect()
-    }
-
-    /// Forgets a link that never was up and on which nothing waits.
-    pub(super) fn forget(&self, link: &Arc<Link>) {
-        let mut links = lock(&self.links);
-        if link.is_nothing() {
-            links.remove(&link.pair);
-        }
     }
 
     /// Tells the core that a link is up, or that it may be tried again.
@@ -313,7 +296,7 @@ impl Hub {
         let again = !matches!(failure, Failure::Idle | Failure::Stopped);
         for link in links {
             let needed = link.disconnected(&reason, again);
-            if again && lossy {
+            if again && (lossy || failure.is_violent()) {
                 self.tell_down(&link, reason.clone()).await;
             }
             if needed {

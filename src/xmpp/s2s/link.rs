@@ -183,6 +183,11 @@ impl Link {
         self.lock().up(wake);
     }
 
+    /// An attempt failed, and there is to be another at once.
+    pub(super) fn stumbled(&self, why: &str) {
+        self.lock().tally.last_error = Some(why.to_owned());
+    }
+
     /// A stream lasted: the next pause is short again.
     pub(super) fn lasted(&self) {
         self.lock().backoff.reset();
@@ -271,12 +276,6 @@ impl Link {
     /// Notes that the core is told that the link is up, or not; `true` if that is news.
     pub(super) fn tell(&self, up: bool) -> bool {
         std::mem::replace(&mut self.lock().told_up, up) != up
-    }
-
-    /// Whether nothing is to be remembered of it.
-    pub(super) fn is_nothing(&self) -> bool {
-        let never_up = self.lock().tally.times_up == 0;
-        never_up && self.is_idle()
     }
 
     /// Whether nothing waits and nobody is busy with it.

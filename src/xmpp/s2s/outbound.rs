@@ -74,7 +74,6 @@ pub(super) fn keep(hub: Arc<Hub>, link: Arc<Link>) -> Pin<Box<dyn Future<Output 
             link,
         };
         while keeper.goes_on().await {}
-        keeper.hub.forget(&keeper.link);
     })
 }
 
@@ -160,21 +159,22 @@ impl Keeper {
         // Whoever the link brought presence of is gone if the other server is: that shows when it is made again.
         let again = !matches!(failure, Failure::Idle);
         let needed = self.link.disconnected(&failure.to_string(), again);
-        if again && ended.lossy {
+        if again && (ended.lossy || failure.is_violent()) {
             self.hub.tell_down(&self.link, failure.to_string()).await;
         }
         if ended.lived >= self.hub.timing.stable {
             self.link.lasted();
         } else if needed {
-            self.pause().await;
+            self.pause(PATIENCE).await;
         }
         needed
     }
 
     /// Waits a while after a failure.
-    async fn pause(&self) {
+    async fn pause(&self, most: Duration) {
+        let pause = self.link.pause(random::number()).min(most);
         tokio::select! {
-            () = tokio::time::sleep(self.link.pause(random::number())) => {}
+            () = tokio::time::sleep(pause) => {}
             () = self.hub.stopped() => {}
             () = self.link.closing.notified() => {}
         }
@@ -241,16 +241,17 @@ impl Keeper {
             return true;
         }
         self.external = true;
-        let patient = self.up.is_some_and(|up| up.elapsed() < PATIENCE);
-        if !patient && !self.give_back(&failure).await {
-            return false;
-        }
-        self.pause().await;
-        if patient {
+        let patience = self.up.map(|up| PATIENCE.saturating_sub(up.elapsed()));
+        if let Some(left) = patience.filter(|left| !left.is_zero()) {
+            self.link.stumbled(&failure.to_string());
+            self.pause(left).await;
             return self.link.reconnect();
         }
-        // Whoever still wants it says so by sending.
-        self.link.rest_after_pause();
+        if self.give_back(&failure).await {
+            self.pause(Duration::MAX).await;
+            // Whoever still wants it says so by sending.
+            self.link.rest_after_pause();
+        }
         false
     }
 

@@ -566,7 +566,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
 fn ended(written: std::io::Result<()>) -> Failure {
     match written {
         Ok(()) => Failure::Stopped,
-        Err(error) => Failure::Io(error),
+        Err(error) => error.into(),
     }
 }
 
