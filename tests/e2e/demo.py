@@ -188,8 +188,8 @@ class FromServerToServer:
             yield "dns", asked[asked.find("query"):]
         for link in waiting.until(lambda: _both_ways(kamailio), "the gateway to show both streams",
                                   evidence=lambda: str(kamailio.rpc("stox.links"))):
-            yield "stox", (f"stream {link['direction']}: {link['link']}, {link['peer']}, {link['tls']}, authenticated by "
-                           f"{link['authentication']}, certificate {link['certificate']}")
+            yield "stox", (f"stream {link['direction']}: {link['link']}, {link['peer']}, {link['tls']}, "
+                           f"authenticated by {link['authentication']}, certificate {link['certificate']}")
         for stream in self.prosody.streams():
             yield "prosody", (f"stream {stream.direction}: with {stream.there}, {stream.tls}, "
                               f"authenticated by {stream.authentication}")
