@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""S2S in the face of faults: servers that are killed or freeze, DNS that is away, certificates that go bad, domains that
-have no server, streams that are closed for being idle."""
+"""S2S in the face of faults: servers that are killed or freeze, DNS that is away, certificates that go bad, domains
+that have no server, streams that are closed for being idle."""
 
 import shutil
 import signal
@@ -110,6 +110,22 @@ def test_a_server_that_stays_away_has_its_users_shown_as_gone(stage):
     juliet.login(show="dnd")
     watch.expect_notify("active", lambda n: "dnd" in n.body, limit=60)
     juliet.expect_silence(bare(romeo), seconds=0.5, type="subscribe")
+
+
+@pytest.mark.parametrize("server, acknowledgements, quiet", [
+    ("prosody", False, 0), ("prosody", True, 0), ("ejabberd", False, 0),
+    # Long after the last stanza, as links mostly are.
+    pytest.param("prosody", False, 125, marks=pytest.mark.soak),
+])
+def test_who_does_not_come_back_with_a_killed_server_is_seen_to_be_gone(stage, server, acknowledgements, quiet):
+    scene = stage(link="s2s", server=server, acknowledgements=acknowledgements)
+    juliet, romeo = scene.xmpp("juliet"), scene.sip("romeo")
+    watch = scene.granted_watch(romeo, juliet)
+    end = time.monotonic() + quiet
+    waiting.until(lambda: time.monotonic() >= end, "the streams to have been quiet", quiet + 5)
+    crash(scene, juliet)
+    scene.server.start()
+    watch.expect_notify("active", lambda n: "closed" in n.body, "with closed", limit=60)
 
 
 @pytest.mark.parametrize("server", ["prosody", "ejabberd"])
