@@ -6,7 +6,7 @@ use std::io;
 
 use xmpp_parsers::stanza_error::DefinedCondition;
 
-use crate::xmpp::stream::{ReadError, StreamError};
+use crate::xmpp::stream::{Condition, ReadError, StreamError};
 use crate::xmpp::tls::HandshakeError;
 
 /// Why.
@@ -147,12 +147,12 @@ impl Failure {
     }
 
     /// The stream error that the peer is owed.
-    pub(super) fn fault_of_peer(&self) -> Option<&StreamError> {
+    pub(super) fn fault_of_peer(&self) -> Option<StreamError> {
         if let Self::Illegal(error) = self {
-            Some(error)
-        } else {
-            None
+            return Some(error.clone());
         }
+        let slow = || StreamError::new(Condition::ConnectionTimeout, "authenticate sooner");
+        matches!(self, Self::Slow).then(slow)
     }
 }
 

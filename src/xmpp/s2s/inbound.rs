@@ -144,7 +144,7 @@ async fn starttls(
                     if !opened {
                         bytes.append(&mut opening);
                     }
-                    say_error(reader, &mut writer, error, bytes).await;
+                    say_error(reader, &mut writer, &error, bytes).await;
                 }
                 return Err(failure);
             }

@@ -127,7 +127,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
         };
         self.closing = true;
         let parting = async {
-            outgoing.finish(failure.fault_of_peer());
+            outgoing.finish(failure.fault_of_peer().as_ref());
             if matches!(failure, Failure::Stopped | Failure::Idle) {
                 // Both go on until the peer has closed its side too.
                 let (_, _) = tokio::join!(self.read(), &mut writing);

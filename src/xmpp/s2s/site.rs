@@ -36,8 +36,32 @@ impl Site {
         self.domains.contains(domain)
     }
 
-    /// Whether the operator lets us talk with a domain.
+    /// Whether the operator lets us talk with a domain. His patterns are written in A-labels, and mean a domain in either
+    /// form.
     pub(super) fn allows(&self, domain: &str) -> bool {
-        self.config.serves_xmpp_domain(domain)
+        let in_a_labels = || {
+            idna::domain_to_ascii(domain).is_ok_and(|name| self.config.serves_xmpp_domain(&name))
+        };
+        self.config.serves_xmpp_domain(domain) && (domain.is_ascii() || in_a_labels())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::address::DomainPattern;
+
+    use super::*;
+
+    #[test]
+    fn a_domain_is_denied_in_either_form() {
+        let pattern = |text: &str| DomainPattern::parse(text).unwrap();
+        let config = Config {
+            xmpp_allow: vec![pattern("*")],
+            xmpp_deny: vec![pattern("xn--bcher-kva.example")],
+            ..Config::default()
+        };
+        let site = Site::new(Arc::new(config), Secret::new(b"of a test"));
+        assert!(site.allows("b.example") && site.allows("ü.example"));
+        assert!(!site.allows("xn--bcher-kva.example") && !site.allows("bücher.example"));
     }
 }
