@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::Place;
 use crate::case::Case;
 use crate::generator::{Load, Measured};
-use crate::report::Spread;
 use crate::saturation;
+use crate::spread::Spread;
 use crate::tally::quantile;
 
 /// So many times the saturating rate.

@@ -30,6 +30,7 @@ mod report;
 mod saturation;
 mod scale;
 mod sink;
+mod spread;
 mod tally;
 
 use std::env;

@@ -2,13 +2,14 @@
 //! The figures of all rounds as tables, and what they say about the aims.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::time::Duration;
 
 use crate::case::Case;
 use crate::cpu::Spent;
 use crate::generator::Measured;
 use crate::saturation::throughput;
+use crate::spread::Spread;
 use crate::tally::{Account, quantile};
 
 /// Case a) may cost at most so many times `t_newtran` + `t_reply`.
@@ -92,7 +93,7 @@ impl Report {
             let base = |part| column.get(&Case::Stateful).map(|b| latencies(b, part));
             write!(f, "  {:<32}", row.title())?;
             for part in [0.5, 0.99] {
-                write!(f, " {:>13.0}", Spread::of(at(part)).median)?;
+                write!(f, " {:>13.0}", Spread::of(at(part)).median())?;
             }
             for part in [0.5, 0.99] {
                 match base(part) {
@@ -148,7 +149,7 @@ impl Report {
             let Some(ratios) = column.and_then(|c| ratios(c, Case::Options, Case::Stateful)) else {
                 continue;
             };
-            let verdict = if ratios.median <= AIM {
+            let verdict = if ratios.median() <= AIM {
                 "met"
             } else {
                 "MISSED"
@@ -212,9 +213,9 @@ fn costs(f: &mut fmt::Formatter<'_>, column: &Column) -> fmt::Result {
         };
         let (all, gateway) = (
             each(|s| s.kamailio.all),
-            each(|s| s.kamailio.gateway).median,
+            each(|s| s.kamailio.gateway).median(),
         );
-        let gateway = format!("{gateway:.1} ({:.0} %)", gateway / all.median * 100.0);
+        let gateway = format!("{gateway:.1} ({:.0} %)", gateway / all.median() * 100.0);
         let ratio = |base| {
             ratios(column, *row, base).map_or_else(|| "-".to_owned(), |r| r.decimals(2).to_string())
         };
@@ -226,8 +227,8 @@ fn costs(f: &mut fmt::Formatter<'_>, column: &Column) -> fmt::Result {
             gateway,
             ratio(Case::Stateful),
             ratio(Case::Stateless),
-            each(|s| s.measured.spent).median,
-            each(|s| s.sink).median,
+            each(|s| s.measured.spent).median(),
+            each(|s| s.sink).median(),
             missing(samples),
         )?;
     }
@@ -266,48 +267,4 @@ fn latencies(samples: &[Sample], part: f64) -> Vec<f64> {
 
 fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
-}
-
-/// Median and extremes of some figures.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Spread {
-    median: f64,
-    least: f64,
-    most: f64,
-    decimals: usize,
-}
-
-impl Spread {
-    pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Self {
-        let mut sorted: Vec<_> = figures.into_iter().collect();
-        sorted.sort_by(f64::total_cmp);
-        let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
-        Self {
-            median: at(sorted.len() / 2),
-            least: at(0),
-            most: at(sorted.len().saturating_sub(1)),
-            decimals: 0,
-        }
-    }
-
-    pub(crate) fn median(&self) -> f64 {
-        self.median
-    }
-
-    pub(crate) fn decimals(self, decimals: usize) -> Self {
-        Self { decimals, ..self }
-    }
-}
-
-impl fmt::Display for Spread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let decimals = self.decimals;
-        let mut text = String::new();
-        write!(
-            text,
-            "{:.decimals$} ({:.decimals$}-{:.decimals$})",
-            self.median, self.least, self.most
-        )?;
-        f.pad(&text)
-    }
 }

@@ -14,7 +14,7 @@ use crate::kamailio::Kamailio;
 use crate::mark::Mark;
 use crate::memory::private_bytes;
 use crate::population::{self, STORED};
-use crate::report::Spread;
+use crate::spread::Spread;
 
 /// Presence changes each second while their cost is measured: half of what saturates, as elsewhere. At far fewer it
 /// is mostly that of waking processes up.
