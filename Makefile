@@ -67,8 +67,9 @@ sanitize: build need-sanitize $(VENV_READY) ## Runs the tests under AddressSanit
 run: need-test build $(VENV_READY) ## Plays the scene with Kamailio, Prosody and real clients, then stays up
 	$(VENV)/bin/python tests/e2e/demo.py $(ARGS)
 
-bench: build ## Measures CPU time per operation and added latency
+bench: build ## Measures CPU time per operation and added latency, and what links between servers cost
 	$(CARGO) bench --bench presence -- $(ARGS)
+	$(CARGO) bench --bench federation -- $(FEDERATION_ARGS)
 
 check: format lint pure ## Runs the fast part of the tests: format, lints, pure rooms; needs no Kamailio
 
