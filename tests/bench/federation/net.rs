@@ -135,9 +135,9 @@ impl Net {
     }
 }
 
-type Served = (Arc<InMemoryZoneHandler>, Server<Catalog>, SocketAddr);
-
-async fn name_server(ip: Ipv4Addr) -> Result<Served, Box<dyn Error>> {
+async fn name_server(
+    ip: Ipv4Addr,
+) -> Result<(Arc<InMemoryZoneHandler>, Server<Catalog>, SocketAddr), Box<dyn Error>> {
     let origin = name("example.")?;
     let zone = Arc::new(InMemoryZoneHandler::empty(
         origin.clone(),
