@@ -66,9 +66,10 @@ async fn serve(visit: Visit, stream: TcpStream, peer: SocketAddr, beginning: Beg
     let hub = &visit.hub;
     let deadline = Instant::now() + hub.timing.handshake;
     let responder = Responder::new(hub.site.clone(), random::id);
-    let secured = timeout_at(deadline, secure(hub, stream, beginning, responder)).await;
-    let failure = match secured {
-        Ok(Ok(secured)) => converse(hub, secured, peer, deadline).await,
+    // Boxed, as the stream lives on when what made it is over.
+    let securing = Box::pin(secure(hub, stream, beginning, responder));
+    let failure = match timeout_at(deadline, securing).await {
+        Ok(Ok(secured)) => Box::pin(converse(hub, secured, peer, deadline)).await,
         Ok(Err(failure)) => failure,
         Err(_) => Failure::Slow,
     };

@@ -90,8 +90,9 @@ struct Keeper {
 impl Keeper {
     /// One connection; false when there is nothing more to do.
     async fn goes_on(&mut self) -> bool {
+        // Boxed, as the stream lives on when what made it is over.
         let opening = tokio::select! {
-            opening = self.open() => opening,
+            opening = Box::pin(self.open()) => opening,
             () = self.hub.stopped() => Err(Failure::Stopped),
             () = self.link.closing.notified() => Err(Failure::Stopped),
         };
@@ -144,7 +145,7 @@ impl Keeper {
     /// Lets a stream carry the link until it ends; true if another is needed.
     async fn carry(&mut self, opened: Opened) -> bool {
         let name = self.link.pair.link();
-        let ended = self.converse(opened).await;
+        let ended = Box::pin(self.converse(opened)).await;
         let failure = ended.failure;
         tracing::info!(link = %name, reason = %failure, "stream ended");
         self.up = Some(Instant::now());
