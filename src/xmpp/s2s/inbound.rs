@@ -65,10 +65,11 @@ impl Drop for Visit {
 async fn serve(visit: Visit, stream: TcpStream, peer: SocketAddr, beginning: Beginning) {
     let hub = &visit.hub;
     let deadline = Instant::now() + hub.timing.handshake;
-    let responder = Responder::new(hub.site.clone(), random::id);
+    let responder = Box::new(Responder::new(hub.site.clone(), random::id));
     // Boxed, as the stream lives on when what made it is over.
     let securing = Box::pin(secure(hub, stream, beginning, responder));
-    let failure = match timeout_at(deadline, securing).await {
+    let secured = timeout_at(deadline, securing).await;
+    let failure = match secured {
         Ok(Ok(secured)) => Box::pin(converse(hub, secured, peer, deadline)).await,
         Ok(Err(failure)) => failure,
         Err(_) => Failure::Slow,
@@ -80,14 +81,14 @@ async fn serve(visit: Visit, stream: TcpStream, peer: SocketAddr, beginning: Beg
 struct Connection {
     stream: tokio_rustls::server::TlsStream<TcpStream>,
     secured: tls::Secured,
-    responder: Responder,
+    responder: Box<Responder>,
 }
 
 async fn secure(
     hub: &Hub,
     stream: TcpStream,
     beginning: Beginning,
-    mut responder: Responder,
+    mut responder: Box<Responder>,
 ) -> Result<Connection, Failure> {
     socket::prepare(&stream)?;
     let stream = match beginning {
@@ -235,12 +236,12 @@ async fn converse(
     };
     let reader = Reader::small(stream, Decoder::new(NS_SERVER, hub.limits));
     let (reader, sink) = reader.into_halves();
-    let side = Side::Accepted(Box::new(responder));
+    let side = Side::Accepted(responder);
     let session = Session::new(hub, &record, reader, side, &judge, joining, Some(deadline));
     let failure = session.run(sink).await;
     hub.ended(&record);
     let links = record.outgoing.release();
     let lossy = record.outgoing.may_have_lost();
-    hub.released(links, &failure, lossy).await;
+    Box::pin(hub.released(links, &failure, lossy)).await;
     failure
 }

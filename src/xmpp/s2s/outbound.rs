@@ -99,12 +99,12 @@ impl Keeper {
         match opening {
             Ok(Some(opened)) => self.carry(opened).await,
             Ok(None) => false,
-            Err(failure) => self.failed(failure).await,
+            Err(failure) => Box::pin(self.failed(failure)).await,
         }
     }
 
     /// A stream for the link; `None` if one that is there takes it along.
-    async fn open(&self) -> Result<Option<Opened>, Failure> {
+    async fn open(&self) -> Result<Option<Box<Opened>>, Failure> {
         if self.joins().await {
             return Ok(None);
         }
@@ -116,7 +116,7 @@ impl Keeper {
             .map_err(|_| Failure::Crowded)?;
         open(&self.hub, &self.link.pair, self.external)
             .await
-            .map(Some)
+            .map(|opened| Some(Box::new(opened)))
     }
 
     /// Whether a stream to the same server takes the link along, by dialback: only where it would be authenticated by
@@ -143,9 +143,14 @@ impl Keeper {
     }
 
     /// Lets a stream carry the link until it ends; true if another is needed.
-    async fn carry(&mut self, opened: Opened) -> bool {
+    async fn carry(&mut self, opened: Box<Opened>) -> bool {
+        let ended = self.converse(opened).await;
+        Box::pin(self.ended(ended)).await
+    }
+
+    /// A stream is over; true if another is needed.
+    async fn ended(&mut self, ended: Ended) -> bool {
         let name = self.link.pair.link();
-        let ended = Box::pin(self.converse(opened)).await;
         let failure = ended.failure;
         tracing::info!(link = %name, reason = %failure, "stream ended");
         self.up = Some(Instant::now());
@@ -181,8 +186,9 @@ impl Keeper {
         }
     }
 
-    async fn converse(&mut self, opened: Opened) -> Ended {
+    async fn converse(&mut self, opened: Box<Opened>) -> Ended {
         let (hub, pair) = (&self.hub, &self.link.pair);
+        let opened = *opened;
         let outgoing = Outgoing::new(opened.writer, None);
         let (record, joining) =
             StreamRecord::new(hub.number(), Opener::Us, opened.peer, opened.tls, outgoing);
@@ -218,7 +224,7 @@ impl Keeper {
         let lossy = record.outgoing.may_have_lost();
         let mut links = record.outgoing.release();
         links.retain(|link| !Arc::ptr_eq(link, &self.link));
-        hub.released(links, &failure, lossy).await;
+        Box::pin(hub.released(links, &failure, lossy)).await;
         Ended {
             failure,
             lived: record.since.elapsed(),

@@ -2,6 +2,7 @@
 //! One stream behind TLS, until it ends. Reading and writing wait independently, so that a peer that does not read
 //! never keeps us from reading.
 
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -57,6 +58,16 @@ pub(super) struct Verdict {
     pub(super) answer: Answer,
 }
 
+type Verdicts = (mpsc::Sender<Verdict>, mpsc::Receiver<Verdict>);
+
+/// The next verdict; none comes before a key was asked about.
+async fn next(verdicts: &mut Option<Verdicts>) -> Option<Verdict> {
+    match verdicts {
+        Some((_, receiver)) => receiver.recv().await,
+        None => pending().await,
+    }
+}
+
 /// A stream being read.
 pub(super) struct Session<'a, R> {
     hub: &'a Arc<Hub>,
@@ -75,7 +86,8 @@ pub(super) struct Session<'a, R> {
     resumed: Instant,
     /// When a stanza came last.
     last: Instant,
-    verdicts: (mpsc::Sender<Verdict>, mpsc::Receiver<Verdict>),
+    /// Made for the first key, as it takes more memory than all the rest of this.
+    verdicts: Option<Verdicts>,
     joining: mpsc::Receiver<Join>,
     /// We have said the end, and hear the other server out.
     closing: bool,
@@ -105,7 +117,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
             handled: None,
             resumed: now,
             last: now,
-            verdicts: mpsc::channel(VERDICTS),
+            verdicts: None,
             joining,
             closing: false,
         }
@@ -126,7 +138,8 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
             }
         };
         self.closing = true;
-        let parting = async {
+        // Boxed, as it comes last and takes as much memory as all that came before.
+        let parting = Box::pin(async {
             outgoing.finish(failure.fault_of_peer().as_ref());
             if matches!(failure, Failure::Stopped | Failure::Idle) {
                 // Both go on until the peer has closed its side too.
@@ -135,7 +148,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
                 // Nothing more is to be told when this fails.
                 let _ = (&mut writing).await;
             }
-        };
+        });
         // Out of time, the connection is dropped with the rest unsaid.
         let _ = timeout(hub.timing.parting, parting).await;
         failure
@@ -146,7 +159,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
             let deadline = self.next_deadline();
             let said = tokio::select! {
                 said = timeout_at(deadline, self.reader.next()) => said,
-                Some(verdict) = self.verdicts.1.recv() => {
+                Some(verdict) = next(&mut self.verdicts) => {
                     if let Err(failure) = self.verified(verdict).await {
                         return failure;
                     }
@@ -226,8 +239,9 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
         self.reader.restart(decoder);
     }
 
-    fn verify(&self, pair: DomainPair, id: String, key: String) {
-        let (hub, verdicts) = (Arc::clone(self.hub), self.verdicts.0.clone());
+    fn verify(&mut self, pair: DomainPair, id: String, key: String) {
+        let verdicts = self.verdicts.get_or_insert_with(|| mpsc::channel(VERDICTS));
+        let (hub, verdicts) = (Arc::clone(self.hub), verdicts.0.clone());
         self.hub.spawn(async move {
             let answer = verify::ask(&hub, &pair, &id, &key).await;
             // The stream may have ended meanwhile.

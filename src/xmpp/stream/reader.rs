@@ -11,7 +11,7 @@ use super::{Decoder, Received, StreamError};
 const BUFFER: usize = 16 * 1024;
 
 /// For a stream of which there may be thousands.
-const SMALL_BUFFER: usize = 4 * 1024;
+const SMALL_BUFFER: usize = 2 * 1024;
 
 /// Why nothing more can be read.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,8 @@ pub enum ReadError {
 #[derive(Debug)]
 pub struct Reader<R> {
     source: R,
-    decoder: Decoder,
+    /// Boxed, as a reader is moved through the states of every negotiation.
+    decoder: Box<Decoder>,
     buffer: Box<[u8]>,
     begin: usize,
     end: usize,
@@ -52,7 +53,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     fn with_buffer(source: R, decoder: Decoder, size: usize) -> Self {
         Self {
             source,
-            decoder,
+            decoder: Box::new(decoder),
             buffer: vec![0; size].into_boxed_slice(),
             begin: 0,
             end: 0,
@@ -81,7 +82,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
 
     /// Reads the next stream of the same connection (RFC 6120 §4.3.3).
     pub fn restart(&mut self, decoder: Decoder) {
-        self.decoder = decoder;
+        *self.decoder = decoder;
     }
 
     /// The connection, to write to while nothing is read.
