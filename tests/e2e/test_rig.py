@@ -15,6 +15,9 @@ from place import Place
 from prosody import Prosody
 from xmpp_user import XmppUser
 
+# The scenarios with the gateway need the same of these servers: played when one of them is suspected.
+pytestmark = pytest.mark.soak
+
 A, B = "a.example", "b.example"
 
 
