@@ -323,7 +323,6 @@ impl MainLoop {
             }
             LinkEvent::Stanza(inbound) => self.input(Input::Stanza(Box::new(inbound))),
         }
-        self.end.set(Counter::LinksUp, self.links.up());
     }
 
     /// Lets the host run its event route.
@@ -467,6 +466,7 @@ impl MainLoop {
         let reached = counters.reached.plus(&self.links.reached());
         self.limits.update(reached, Instant::now(), &self.end);
         self.end.set(Counter::RequestsHeld, self.held);
+        self.end.set(Counter::LinksUp, self.links.up());
         if self.beats.is_multiple_of(TOTALS_EVERY) {
             let status = self.gateway.status();
             self.end

@@ -35,7 +35,7 @@ use super::site::Site;
 use super::validity::Validity;
 
 /// Links that may be connecting at one time.
-const CONNECTING: usize = 64;
+const CONNECTING: usize = 256;
 
 /// Errors for senders that may wait for the core.
 const BOUNCES: usize = 4096;
@@ -319,8 +319,10 @@ impl Hub {
 
     /// A stream is over.
     pub(super) fn ended(&self, record: &StreamRecord) {
+        // As in `totals`, the tally is locked first: a stanza is counted in one of the two at any time.
+        let mut tally = lock(&self.tally);
         lock(&self.streams).remove(&record.number);
-        lock(&self.tally).stanzas_out += record.outgoing.stanzas();
+        tally.stanzas_out += record.outgoing.stanzas();
     }
 
     /// Every stream.
@@ -350,7 +352,7 @@ impl Hub {
         wait
     }
 
-    /// A place among the verifications for a domain; `None` if there are too many.
+    /// Takes a place among the verifications for a domain; false if there are too many.
     pub(super) fn begin_verification(&self, domain: &str) -> bool {
         let mut verifying = lock(&self.verifying);
         let under_way = verifying.entry(domain.to_owned()).or_default();
@@ -403,13 +405,13 @@ impl Hub {
 
     /// Counters.
     pub(super) fn totals(&self) -> Totals {
-        let mut totals = *lock(&self.tally);
-        totals.stanzas_out += self
-            .streams()
-            .iter()
-            .map(|stream| stream.outgoing.stanzas())
-            .sum::<u64>();
-        totals
+        let tally = lock(&self.tally);
+        let streams = self.streams();
+        let sent: u64 = streams.iter().map(|stream| stream.outgoing.stanzas()).sum();
+        Totals {
+            stanzas_out: tally.stanzas_out + sent,
+            ..*tally
+        }
     }
 
     /// Runs a task until it ends or the gateway does.

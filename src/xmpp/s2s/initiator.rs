@@ -333,8 +333,15 @@ impl Initiator {
     }
 
     fn enable(&mut self) -> Vec<Step> {
-        self.stage = Stage::Enabled;
-        vec![Step::Send(Element::bare("enable", ns::SM))]
+        let mut steps = vec![Step::Send(Element::bare("enable", ns::SM))];
+        if self.terms.bidi {
+            // The server may send stanzas before it answers.
+            self.terms.management = true;
+            steps.extend(self.ready());
+        } else {
+            self.stage = Stage::Enabled;
+        }
+        steps
     }
 
     fn ready(&mut self) -> Vec<Step> {
@@ -532,8 +539,7 @@ mod tests {
                     ("", "bidi auth"),
                     (SUCCESS, "open"),
                     (external, ""),
-                    ("features sm", "enable"),
-                    (ENABLED, "ready:external+bidi+sm+multiplex"),
+                    ("features sm", "enable ready:external+bidi+sm+multiplex"),
                 ][..],
             ),
             (
@@ -611,8 +617,7 @@ mod tests {
                 "dialback bidi sm",
                 &[
                     ("", "bidi result"),
-                    (VALID, "enable"),
-                    (FAILED, "ready:dialback+bidi+multiplex"),
+                    (VALID, "enable ready:dialback+bidi+sm+multiplex"),
                 ],
             ),
             (

@@ -236,17 +236,15 @@ impl Link {
         Some(state.empty())
     }
 
-    /// Everything that waits, for its senders to be told.
-    pub(super) fn empty(&self) -> Vec<Bytes> {
-        self.lock().empty()
-    }
-
-    /// The task that connects has given up: the next stanza makes somebody connect.
-    pub(super) fn rest(&self) {
+    /// The task that connects gives up: the next stanza makes somebody connect. What waits is returned to be reported to
+    /// its senders; nothing, if a stream carries the link meanwhile.
+    pub(super) fn give_up(&self) -> Vec<Bytes> {
         let mut state = self.lock();
-        if matches!(state.carrier, Carrier::Connecting) {
-            state.carrier = Carrier::Nobody;
+        if matches!(state.carrier, Carrier::Stream(_)) {
+            return Vec::new();
         }
+        state.carrier = Carrier::Nobody;
+        state.empty()
     }
 
     /// The pause after a failure is over: the next stanza makes somebody connect.
@@ -287,6 +285,16 @@ impl Link {
     /// The other server answered a ping.
     pub(super) fn answered(&self) {
         self.lock().tally.answered = Some(Instant::now());
+    }
+
+    /// When an answer to a ping came last.
+    pub(super) fn answered_at(&self) -> Option<Instant> {
+        self.lock().tally.answered
+    }
+
+    /// When anything but pings and answers was sent last.
+    pub(super) fn used_at(&self) -> Option<Instant> {
+        self.lock().tally.used
     }
 
     /// Its state in words.

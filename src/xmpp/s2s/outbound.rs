@@ -114,8 +114,11 @@ impl Keeper {
             .acquire()
             .await
             .map_err(|_| Failure::Crowded)?;
-        open(&self.hub, &self.link.pair, self.external)
+        // However many endpoints a domain publishes: others wait for the permit.
+        let opening = open(&self.hub, &self.link.pair, self.external);
+        timeout(2 * self.hub.timing.handshake, opening)
             .await
+            .unwrap_or(Err(Failure::Slow))
             .map(|opened| Some(Box::new(opened)))
     }
 
@@ -155,8 +158,8 @@ impl Keeper {
         tracing::info!(link = %name, reason = %failure, "stream ended");
         self.up = Some(Instant::now());
         if matches!(failure, Failure::Stopped) {
-            let stanzas = self.link.empty();
-            self.link.disconnected(&failure.to_string(), false);
+            self.link.disconnected(&failure.to_string(), true);
+            let stanzas = self.link.give_up();
             self.hub
                 .return_all(&self.link.pair, stanzas, failure.condition())
                 .await;
@@ -235,8 +238,7 @@ impl Keeper {
     /// No stream came about; true if there is to be another attempt.
     async fn failed(&mut self, failure: Failure) -> bool {
         if matches!(failure, Failure::Stopped) {
-            let stanzas = self.link.empty();
-            self.link.rest();
+            let stanzas = self.link.give_up();
             self.hub
                 .return_all(&self.link.pair, stanzas, failure.condition())
                 .await;

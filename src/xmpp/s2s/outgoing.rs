@@ -54,7 +54,12 @@ struct State {
 #[derive(Debug, Default)]
 struct Management {
     acknowledged: u32,
+    /// When it was asked, while there is no answer.
     asked: Option<Instant>,
+    /// Whether to ask with the next batch: not again of a peer that has answered, before there is something new.
+    wanted: bool,
+    /// Since when something is unacknowledged and nothing was acknowledged.
+    since: Option<Instant>,
 }
 
 /// The peer acknowledges what it was never sent.
@@ -106,9 +111,23 @@ impl Outgoing {
         self.lock().links.clone()
     }
 
-    /// Stanzas are acknowledged from now on.
+    /// Stanzas are acknowledged from now on; those that are being written are not among them.
     pub(super) fn manage(&self) {
-        self.lock().management = Some(Management::default());
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        for (link, bytes) in state.pending.drain(..) {
+            link.gone(bytes.len());
+        }
+        state.management = Some(Management::default());
+    }
+
+    /// The peer acknowledges nothing after all.
+    pub(super) fn unmanage(&self) {
+        let mut guard = self.lock();
+        guard.management = None;
+        for (link, bytes) in guard.pending.drain(..) {
+            link.gone(bytes.len());
+        }
     }
 
     /// Writes an element that is no stanza. False if too much waits already.
@@ -153,6 +172,11 @@ impl Outgoing {
         self.lock().management.as_ref().and_then(|m| m.asked)
     }
 
+    /// Since when the peer has acknowledged nothing though there is something to.
+    pub(super) fn unacknowledged_since(&self) -> Option<Instant> {
+        self.lock().management.as_ref().and_then(|m| m.since)
+    }
+
     /// The peer has taken `h` stanzas in all.
     pub(super) fn acknowledged(&self, h: u32) -> Result<(), TooHigh> {
         let mut guard = self.lock();
@@ -169,6 +193,10 @@ impl Outgoing {
         }
         management.acknowledged = h;
         management.asked = None;
+        if new > 0 {
+            management.wanted = !state.pending.is_empty();
+            management.since = management.wanted.then(Instant::now);
+        }
         drop(guard);
         self.wake.notify_one();
         Ok(())
@@ -251,15 +279,21 @@ impl Outgoing {
             }
         }
         let stanzas = state.pending.len() - before;
+        let now = Instant::now();
         if stanzas > 0 {
             state.stanzas += stanzas as u64;
-            state.last = Some(Instant::now());
+            state.last = Some(now);
+            if let Some(management) = &mut state.management {
+                management.wanted = true;
+                management.since.get_or_insert(now);
+            }
         }
         if let Some(management) = &mut state.management
             && management.asked.is_none()
-            && !state.pending.is_empty()
+            && management.wanted
         {
-            management.asked = Some(Instant::now());
+            management.asked = Some(now);
+            management.wanted = false;
             state.request();
             batch.append(&mut state.own);
         }
@@ -355,6 +389,41 @@ mod tests {
         let again: Vec<_> = link.take(1000);
         let again = String::from_utf8(again.concat()).unwrap();
         assert_eq!(ids(&again), ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn who_has_answered_is_asked_again_for_something_new_only() {
+        let (link, outgoing) = scene(2, true);
+        assert!(write(&outgoing).contains("<r "));
+        let since = outgoing.unacknowledged_since().unwrap();
+        assert_eq!(outgoing.acknowledged(0), Ok(()));
+        assert_eq!(write(&outgoing), "", "no new stanza, and none taken");
+        assert_eq!(outgoing.unacknowledged_since(), Some(since));
+        assert_eq!(outgoing.acknowledged(1), Ok(()));
+        assert!(
+            write(&outgoing).contains("<r "),
+            "one was taken, one is left"
+        );
+        assert!(outgoing.unacknowledged_since() >= Some(since));
+        assert_eq!(outgoing.acknowledged(2), Ok(()));
+        assert_eq!(outgoing.unacknowledged_since(), None);
+        assert_eq!(write(&outgoing), "");
+        push(&link, 2);
+        assert!(write(&outgoing).contains("<r "));
+    }
+
+    #[test]
+    fn what_is_being_written_when_acknowledgements_begin_is_not_counted() {
+        let (link, outgoing) = scene(1, false);
+        outgoing.batch();
+        outgoing.manage();
+        outgoing.written();
+        push(&link, 1);
+        write(&outgoing);
+        assert_eq!(outgoing.acknowledged(2), Err(TooHigh));
+        assert_eq!(outgoing.acknowledged(1), Ok(()));
+        assert!(outgoing.is_settled());
+        assert_eq!(link.bytes(), 0);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::failure::Failure;
 use super::header::{NS_SERVER, header};
 use super::hub::{Hub, PING};
 use super::initiator::Authentication;
-use super::link::{Link, is_small_talk};
+use super::link::is_small_talk;
 use super::outgoing::Outgoing;
 use super::record::{Join, StreamRecord};
 use super::responder::{Judge, Responder, Step};
@@ -89,6 +89,10 @@ pub(super) struct Session<'a, R> {
     /// Made for the first key, as it takes more memory than all the rest of this.
     verdicts: Option<Verdicts>,
     joining: mpsc::Receiver<Join>,
+    /// Pairs whose stanzas may go over a stream of theirs once its header is answered.
+    adopting: Vec<DomainPair>,
+    /// A new stream is to begin, and its header is not answered.
+    restarting: bool,
     /// We have said the end, and hear the other server out.
     closing: bool,
 }
@@ -119,6 +123,8 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
             last: now,
             verdicts: None,
             joining,
+            adopting: Vec::new(),
+            restarting: false,
             closing: false,
         }
     }
@@ -211,6 +217,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
                     let mut opening = Vec::new();
                     let writer = Writer::open(header, &mut opening).map_err(|_| Failure::Domain)?;
                     self.record.outgoing.restart(writer, &opening);
+                    self.restarting = false;
                 }
                 Step::Send(element) => self.say(&element)?,
                 Step::StartTls => return Err(Failure::Unexpected("<starttls>".to_owned())),
@@ -229,6 +236,11 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
                 Step::Close => return Err(Failure::Closed),
             }
         }
+        if !self.restarting {
+            for pair in std::mem::take(&mut self.adopting) {
+                self.adopt(&pair).await;
+            }
+        }
         Ok(())
     }
 
@@ -237,6 +249,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
         let mut decoder = Decoder::new(NS_SERVER, self.hub.limits);
         decoder.trust();
         self.reader.restart(decoder);
+        self.restarting = true;
     }
 
     fn verify(&mut self, pair: DomainPair, id: String, key: String) {
@@ -258,14 +271,18 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
             agreed.pairs.push((pair.clone(), authentication));
             agreed.bidi |= bidi;
         }
-        if !bidi {
+        if bidi {
+            self.adopting.push(pair);
+        } else {
             self.hub.seen(&pair).await;
-        } else if let Some(link) = self.hub.link(&pair) {
-            self.carry(link).await;
         }
     }
 
-    async fn carry(&self, link: Arc<Link>) {
+    /// Lets our stanzas of a pair go over this stream, if they have no other.
+    async fn adopt(&self, pair: &DomainPair) {
+        let Some(link) = self.hub.link(pair) else {
+            return;
+        };
         if link.adopt(self.record.outgoing.wake()) {
             self.record.outgoing.carry(Arc::clone(&link));
             self.hub.tell_up(&link).await;
@@ -458,14 +475,29 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
                     }
                 }
             }
+            // The answer to a question that was asked before the session began.
+            "enabled" if self.handled.is_none() && !self.is_accepted() => {
+                self.handled = Some(0);
+                Ok(())
+            }
+            "failed" if !self.is_accepted() => {
+                self.record.agreed().management = false;
+                self.outgoing().unmanage();
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
 
-    /// The peer's acknowledgement of stanzas was agreed on before the session began.
+    /// Acknowledgement of stanzas was asked for before the session began. On a stream for both directions the answer,
+    /// from which on the peer's stanzas are counted, is still to come.
     pub(super) fn managed(&mut self) {
-        self.handled = Some(0);
+        self.handled = (!self.comes_both_ways()).then_some(0);
         self.outgoing().manage();
+    }
+
+    fn comes_both_ways(&self) -> bool {
+        matches!(&self.side, Side::Initiated(initiated) if initiated.bidi)
     }
 
     fn is_accepted(&self) -> bool {
@@ -495,11 +527,11 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
         limits.into_iter().flatten().fold(alive, Instant::min)
     }
 
-    /// By when the peer must have acknowledged what it was asked about: one that only talks takes no stanza.
+    /// By when the peer must have acknowledged one stanza more: one that only talks takes none.
     fn unacknowledged_until(&self) -> Option<Instant> {
         let timing = &self.hub.timing;
-        let asked = self.outgoing().asked()?;
-        Some(asked + timing.silence + timing.answer)
+        let since = self.outgoing().unacknowledged_since()?;
+        Some(since + timing.silence + timing.answer)
     }
 
     fn last_heard(&self) -> Instant {
@@ -508,7 +540,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
                 .outgoing()
                 .links()
                 .iter()
-                .filter_map(|link| link.tally().answered)
+                .filter_map(|link| link.answered_at())
                 .max(),
             Side::Accepted(_) => None,
         };
@@ -524,7 +556,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
             .outgoing()
             .links()
             .iter()
-            .filter_map(|link| link.tally().used)
+            .filter_map(|link| link.used_at())
             .max();
         Some(sent.map_or(self.last, |sent| sent.max(self.last)) + patience)
     }

@@ -776,9 +776,11 @@ impl Asking {
                 assert_eq!(begun.unwrap(), initiator::Step::Open);
             }
             initiator::Step::Ready(terms) => {
+                // On a stream for both directions no answer is waited for.
+                let unanswered = self.bidi && self.said == Said::Enable;
                 let (way, managed) = match self.granted {
-                    Granted::External => (Authentication::External, false),
-                    Granted::Dialback => (Authentication::Dialback, false),
+                    Granted::External => (Authentication::External, unanswered),
+                    Granted::Dialback => (Authentication::Dialback, unanswered),
                     Granted::Managed(way, managed) => (way, managed),
                     Granted::Nothing | Granted::Sasl | Granted::SaslHeader => {
                         panic!("ready without proof")

@@ -174,3 +174,20 @@ async fn a_domain_without_a_certificate_of_its_own_goes_along_on_a_stream_that_i
     );
     b.expect_message("4").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_as_soon_as_the_other_server_has_come_goes_over_its_stream() {
+    let net = Net::new().await;
+    let mut a = Node::join(&net, "a.example", |_| {}).await;
+    a.send("b.example", message("u@a.example", "v@b.example", "0"));
+    a.expect_error("0", "remote-server-not-found").await;
+    let mut b = Node::join(&net, "b.example", |_| {}).await;
+    b.send("a.example", message("v@b.example", "u@a.example", "1"));
+    a.expect_up().await;
+    a.send("b.example", message("u@a.example", "v@b.example", "2"));
+    b.expect_message("2").await;
+    a.expect_message("1").await;
+    let views = a.views();
+    assert!(views.iter().all(|v| v.direction == "both"), "{views:?}");
+    assert_eq!(views.len(), 1, "{views:?}");
+}

@@ -371,6 +371,11 @@ impl Node {
         );
     }
 
+    pub(super) async fn expect_up(&mut self) {
+        let wanted = |event: &LinkEvent| matches!(event, LinkEvent::Up { .. }).then_some(());
+        self.find("link that is up", wanted).await;
+    }
+
     pub(super) async fn expect_down(&mut self) -> String {
         let wanted = |event: &LinkEvent| match event {
             LinkEvent::Down { reason, .. } => Some(reason.clone()),
