@@ -113,8 +113,11 @@ pub struct Config {
     pub pidf: pidf::Limits,
     /// `max_xml_depth`, `max_xml_attributes`, `max_xml_namespaces`, `max_xml_name`: of stanzas and documents.
     pub xml: Shape,
-    /// `probe_timeout`: how long a one-shot SUBSCRIBE waits for a probe's answer, seconds.
+    /// `probe_timeout`: how long a one-shot SUBSCRIBE, or a refresh, waits for a probe's answer, seconds.
     pub probe_timeout: u32,
+    /// `watcher_idle`: an XMPP watcher who was not heard of for so long has no subscription, seconds; 0 is
+    /// never.
+    pub watcher_idle: u32,
 }
 
 impl Default for Config {
@@ -162,6 +165,7 @@ impl Default for Config {
             pidf: pidf::Limits::default(),
             xml: Shape::default(),
             probe_timeout: 5,
+            watcher_idle: 604_800,
         }
     }
 }
@@ -228,6 +232,7 @@ impl Config {
             // RFC 6120 §13.12 wants at least 10000 bytes.
             "max_stanza" => self.max_stanza = number(value, 10_000..=16_777_216)?,
             "probe_timeout" => self.probe_timeout = number(value, 1..=30)?,
+            "watcher_idle" => self.watcher_idle = number(value, 0..=31_536_000)?,
             _ => return Err(ConfigError::new("is not a parameter of stox")),
         }
         Ok(())
@@ -560,6 +565,7 @@ mod tests {
             ("sip_domain", "Sip.Example"),
             ("store", "sqlite:/tmp/x.db"),
             ("threads", "4"),
+            ("watcher_idle", "86400"),
             ("xmpp_allow", "*"),
             ("xmpp_deny", "*.bad.example"),
         ];
@@ -596,6 +602,7 @@ mod tests {
             (config.max_dialogs, config.max_stanza, config.probe_timeout),
             (10, 10_000, 3)
         );
+        assert_eq!(config.watcher_idle, 86_400);
         assert_eq!((config.components.len(), config.xmpp_deny.len()), (1, 1));
         assert_eq!((config.handshake_timeout, config.max_handshake), (7, 2000));
         assert_eq!((config.max_body, config.notify_interval), (1000, 0));
@@ -709,6 +716,7 @@ mod tests {
             ("outbound_proxy", "tel:1", "SIP URI"),
             ("store", "sqlite:x.db", "sqlite:/ABSOLUTE/PATH"),
             ("store", "postgres://u:p@h/db", "only store supported"),
+            ("watcher_idle", "31536001", "from 0 to 31536000"),
             ("no_such", "1", "not a parameter"),
         ] {
             let error = Config::default().set(name, value).unwrap_err().to_string();

@@ -57,6 +57,7 @@ pub const PARAMETERS: &[Parameter] = &[
     text("sip_domain"),
     text("store"),
     number("threads"),
+    number("watcher_idle"),
     text("xmpp_allow"),
     text("xmpp_deny"),
 ];

@@ -18,7 +18,7 @@ mod subscription_state;
 mod syntax;
 
 pub use cseq::CSeq;
-pub use event::Event;
+pub use event::{Event, Package};
 pub use expires::{DeltaSeconds, ExpiresError};
 pub use headers::Headers;
 pub use message::{MAX_FIELDS, Message, ParseError, Request, Response};

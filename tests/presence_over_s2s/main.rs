@@ -18,6 +18,8 @@ mod limits;
 mod outage;
 #[path = "../presence_world/pace.rs"]
 mod pace;
+#[path = "../presence_world/refresh.rs"]
+mod refresh;
 #[path = "../presence_world/restart.rs"]
 mod restart;
 #[path = "../presence_world/sequences.rs"]

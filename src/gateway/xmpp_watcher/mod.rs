@@ -7,6 +7,7 @@
 mod ending;
 mod failure;
 mod notify;
+mod refresh;
 mod refusals;
 mod restore;
 mod retry;
@@ -57,6 +58,8 @@ struct Watcher {
     shown: Resources<Option<Availability>>,
     /// Attempts in a row that led to no subscription.
     failures: u32,
+    /// When he was last heard of, to an eighth of `watcher_idle`.
+    heard: Moment,
 }
 
 /// One dialog in which we are the subscriber.
@@ -74,6 +77,8 @@ struct Subscription {
     duration: u32,
     /// A refresh was asked for while a SUBSCRIBE was under way.
     again: bool,
+    /// The watcher was probed for the refresh that comes next, or it needs no probe.
+    probed: bool,
 }
 
 impl Subscription {
@@ -137,6 +142,7 @@ impl XmppWatchers {
             refreshed: now,
             duration,
             again: false,
+            probed: false,
         };
         self.subscriptions.insert(id, subscription);
     }
@@ -204,6 +210,7 @@ impl XmppWatchers {
         let before = std::mem::replace(&mut watcher.standing, standing).authorization();
         let after = standing.authorization();
         if before != after {
+            watcher.heard = now;
             self.ledger.moved(desk, now, pair, before, after);
         }
     }

@@ -4,7 +4,7 @@
 use crate::address::{Pair, SipUri};
 use crate::body::pidf;
 use crate::record::{DialogId, DialogRecord, Direction, Moment};
-use crate::sip::{NameAddr, Response};
+use crate::sip::{NameAddr, Package, Response};
 
 use super::super::RequestResult;
 use super::super::desk::{Desk, Purpose};
@@ -43,6 +43,7 @@ impl XmppWatchers {
             local_tag: desk.identity.tag(),
             remote_tag: None,
             event_id: None,
+            package: Package::Presence,
             local_uri: watcher_on_sip.to_string(),
             remote_uri: pair.sip.to_string(),
             remote_target: pair.sip.to_string(),
