@@ -6,12 +6,14 @@
 
 mod component;
 mod contact;
+mod credential;
 mod federation;
 mod limit;
 mod parameter;
 
 pub use component::Component;
 pub use contact::Contact;
+pub use credential::Credential;
 pub use federation::Dialback;
 pub use limit::{Limit, Reached};
 pub use parameter::{ConfigError, PARAMETERS, Parameter};
@@ -55,6 +57,8 @@ pub struct Config {
     pub resolvers: Vec<SocketAddr>,
     /// `contact`, repeatable: what the gateway's Contacts say; must lead back to this Kamailio.
     pub contacts: Vec<Contact>,
+    /// `credential`, repeatable: answers challenges of servers beyond this Kamailio, one for each realm.
+    pub credentials: Vec<Credential>,
     /// `event_callback`: the function for events in a script that is not in Kamailio's own language.
     pub event_callback: Option<String>,
     /// `outbound_proxy`: SIP URI where the gateway's own initial requests go.
@@ -136,6 +140,7 @@ impl Default for Config {
             dialback: Dialback::default(),
             resolvers: Vec::new(),
             contacts: Vec::new(),
+            credentials: Vec::new(),
             event_callback: None,
             outbound_proxy: None,
             store: PathBuf::from("/var/lib/stox/stox.db"),
@@ -197,6 +202,7 @@ impl Config {
             "dialback" => self.dialback = Dialback::parse(value)?,
             "resolver" => self.resolvers.push(federation::resolver(value)?),
             "contact" => self.contacts.push(Contact::parse(value)?),
+            "credential" => self.credentials.push(Credential::parse(value)?),
             "event_callback" => self.event_callback = Some(function(value)?),
             "outbound_proxy" => self.outbound_proxy = Some(sip_uri(value)?),
             "store" => self.store = store(value)?,
@@ -524,6 +530,7 @@ mod tests {
                 "domain=sip.example;host=localhost;port=5347;secret=s",
             ),
             ("contact", "[::1]:5060"),
+            ("credential", "realm=b.example;user=gateway;password=hidden"),
             ("dialback", "off"),
             ("event_callback", "ksr_stox_event"),
             ("expires_max", "600"),
@@ -603,6 +610,7 @@ mod tests {
             (10, 10_000, 3)
         );
         assert_eq!(config.watcher_idle, 86_400);
+        assert_eq!(config.credentials[0].user, "gateway");
         assert_eq!((config.components.len(), config.xmpp_deny.len()), (1, 1));
         assert_eq!((config.handshake_timeout, config.max_handshake), (7, 2000));
         assert_eq!((config.max_body, config.notify_interval), (1000, 0));
@@ -716,6 +724,7 @@ mod tests {
             ("outbound_proxy", "tel:1", "SIP URI"),
             ("store", "sqlite:x.db", "sqlite:/ABSOLUTE/PATH"),
             ("store", "postgres://u:p@h/db", "only store supported"),
+            ("credential", "gateway:hidden", "realm=...;user=..."),
             ("watcher_idle", "31536001", "from 0 to 31536000"),
             ("no_such", "1", "not a parameter"),
         ] {

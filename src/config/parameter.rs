@@ -16,6 +16,7 @@ pub const PARAMETERS: &[Parameter] = &[
     text("certificate"),
     text("component"),
     text("contact"),
+    text("credential"),
     text("dialback"),
     text("event_callback"),
     number("expires_max"),

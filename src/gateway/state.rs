@@ -269,7 +269,7 @@ impl Gateway {
             Timer::AskAgain(pair) => self.sip_watchers.ask_again(desk, &pair),
             Timer::Refresh(id) => {
                 let pair = self.xmpp_watchers.pair_of(id);
-                let hears = pair.is_some_and(|pair| self.sip_watchers.awaits(pair));
+                let hears = pair.is_some_and(|pair| self.sip_watchers.listens_to(pair));
                 self.xmpp_watchers.refresh_due(desk, now, id, hears);
             }
             Timer::SubscriberExpires(id) | Timer::FirstNotify(id) => {

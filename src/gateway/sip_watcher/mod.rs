@@ -281,7 +281,7 @@ impl SipWatchers {
     }
 
     /// Whether what a contact's server says to a probe would be taken for his own word.
-    pub(super) fn awaits(&self, pair: &Pair) -> bool {
+    pub(super) fn listens_to(&self, pair: &Pair) -> bool {
         let authorization = self.watches.get(pair).and_then(|w| w.authorization);
         matches!(
             authorization,

@@ -4,6 +4,7 @@
 //! In: `subscribe`, `unsubscribe` and `probe`, results of our SUBSCRIBEs, NOTIFYs. Out: SUBSCRIBEs, answers,
 //! and presence to the watcher.
 
+mod challenge;
 mod ending;
 mod failure;
 mod notify;
@@ -79,6 +80,8 @@ struct Subscription {
     again: bool,
     /// The watcher was probed for the refresh that comes next, or it needs no probe.
     probed: bool,
+    /// The last SUBSCRIBE answered a challenge.
+    answered: bool,
 }
 
 impl Subscription {
@@ -143,6 +146,7 @@ impl XmppWatchers {
             duration,
             again: false,
             probed: false,
+            answered: false,
         };
         self.subscriptions.insert(id, subscription);
     }

@@ -73,6 +73,18 @@ impl XmppWatchers {
 
     /// Sends a SUBSCRIBE in a dialog, or the one that makes it.
     pub(super) fn send(&mut self, desk: &mut Desk, now: Moment, id: DialogId, expires: u32) {
+        self.send_with(desk, now, id, expires, None);
+    }
+
+    /// As [`Self::send`], with one more header.
+    pub(super) fn send_with(
+        &mut self,
+        desk: &mut Desk,
+        now: Moment,
+        id: DialogId,
+        expires: u32,
+        header: Option<(String, String)>,
+    ) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
@@ -82,12 +94,14 @@ impl XmppWatchers {
         }
         subscription.refreshed = now;
         subscription.again = false;
+        subscription.answered = header.is_some();
         let contact = desk.contact(id, subscription.dialog.texts().flow.as_ref());
         let mut send = subscription.dialog.request("SUBSCRIBE", cseq, contact);
         send.headers
             .push(("Accept".to_owned(), pidf::MIME.to_owned()));
         send.headers
             .push(("Expires".to_owned(), expires.to_string()));
+        send.headers.extend(header);
         send.own_token = passes_this_proxy(desk, &send.route_set);
         if send.route_set.is_empty() {
             send.next_hop.clone_from(&desk.config.outbound_proxy);
@@ -128,6 +142,12 @@ impl XmppWatchers {
         };
         subscription.dialog.in_flight = None;
         let pair = subscription.dialog.pair.clone();
+        if matches!(result.status.0, 401 | 407) && self.answer_challenge(desk, now, id, result) {
+            return;
+        }
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
         match subscription.phase {
             Phase::ToEnd if result.status.is_success() => {
                 if let Some(response) = &result.response {
