@@ -73,6 +73,9 @@ impl Gateway {
         let desk = &mut self.desk;
         let taken = match presence.type_ {
             Type::Subscribe => self.xmpp_watchers.asked(desk, now, &pair),
+            Type::Probe if to.resource().is_some() => {
+                self.xmpp_watchers.polled(desk, now, &pair, from)
+            }
             Type::Probe => self.xmpp_watchers.probed(desk, now, &pair, from),
             Type::None | Type::Unavailable => {
                 if presence.type_ == Type::None {

@@ -5,6 +5,8 @@
 
 #[path = "../presence_world/agreement.rs"]
 mod agreement;
+#[path = "../presence_world/challenge.rs"]
+mod challenge;
 #[path = "../presence_world/crowd.rs"]
 mod crowd;
 mod federation;
@@ -18,6 +20,8 @@ mod limits;
 mod outage;
 #[path = "../presence_world/pace.rs"]
 mod pace;
+#[path = "../presence_world/poll.rs"]
+mod poll;
 #[path = "../presence_world/refresh.rs"]
 mod refresh;
 #[path = "../presence_world/restart.rs"]

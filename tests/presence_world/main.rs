@@ -11,6 +11,7 @@ mod hostile;
 mod limits;
 mod outage;
 mod pace;
+mod poll;
 mod refresh;
 mod restart;
 mod sequences;

@@ -24,7 +24,7 @@ impl XmppWatchers {
         };
         let expires = match subscription.phase {
             Phase::Trying | Phase::Open => subscription.duration,
-            Phase::Ended => 0,
+            Phase::Poll | Phase::Ended => 0,
             // Nothing has come about that would have to be ended.
             Phase::ToEnd => return false,
         };

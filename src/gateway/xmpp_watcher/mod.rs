@@ -8,6 +8,7 @@ mod challenge;
 mod ending;
 mod failure;
 mod notify;
+mod poll;
 mod refresh;
 mod refusals;
 mod restore;
@@ -17,10 +18,12 @@ mod standing;
 mod stanza;
 mod subscribe;
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
-use crate::address::Pair;
+use crate::address::{Jid, Pair};
 use crate::mapping::presence::Availability;
 use crate::record::{DialogId, Direction, Moment};
 
@@ -44,6 +47,8 @@ pub(super) struct XmppWatchers {
     calls: CallIndex,
     ledger: Ledger,
     refusals: Refusals,
+    /// Who is to be told what a poll finds.
+    polls: BTreeMap<DialogId, Jid>,
     /// Who is still to be told that a link came.
     pub(super) walks: Walks,
     /// Subscriptions that ran out before a restart: when, and of whom.
@@ -100,6 +105,8 @@ impl Subscription {
 enum Phase {
     /// SUBSCRIBE sent; neither its 2xx nor a NOTIFY has come.
     Trying,
+    /// Expires 0 sent, to be answered once.
+    Poll,
     /// The dialog exists.
     Open,
     /// Expires 0 is to be sent once the request under way has its result.
@@ -117,6 +124,7 @@ impl XmppWatchers {
             calls: CallIndex::default(),
             ledger: Ledger::new(Direction::ToSip),
             refusals: Refusals::default(),
+            polls: BTreeMap::new(),
             walks: Walks::default(),
             missed: Vec::new(),
         }
@@ -156,6 +164,7 @@ impl XmppWatchers {
         let Some(mut subscription) = self.subscriptions.swap_remove(&id) else {
             return;
         };
+        self.polls.remove(&id);
         for timer in [
             Timer::Refresh(id),
             Timer::SubscriberExpires(id),
@@ -279,6 +288,7 @@ impl XmppWatchers {
         self.subscriptions.values().map(|s| {
             let word = match s.phase {
                 Phase::Trying => "trying",
+                Phase::Poll => "fetch",
                 Phase::Open if s.dialog.active => "active",
                 Phase::Open => "pending",
                 Phase::ToEnd | Phase::Ended => "ending",

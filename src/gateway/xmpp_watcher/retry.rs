@@ -3,12 +3,12 @@
 
 use crate::address::Pair;
 use crate::record::{DialogId, Moment};
-use crate::sip::DeltaSeconds;
+use crate::sip::{DeltaSeconds, Status};
 
 use super::super::backoff::backoff_ms;
 use super::super::desk::Desk;
 use super::super::timers::Timer;
-use super::XmppWatchers;
+use super::{Phase, XmppWatchers};
 
 /// Bounds of the pause that a Retry-After can ask for.
 const RETRY_AFTER_MS: std::ops::RangeInclusive<u64> = 10_000..=86_400_000;
@@ -49,6 +49,9 @@ impl XmppWatchers {
         let Some(subscription) = self.subscriptions.get(&id) else {
             return;
         };
+        if subscription.phase == Phase::Poll {
+            return self.poll_failed(desk, id, Status(408));
+        }
         let pair = subscription.dialog.pair.clone();
         self.remove(desk, id);
         self.leave_done(desk, &pair);

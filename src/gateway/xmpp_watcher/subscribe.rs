@@ -27,33 +27,13 @@ impl XmppWatchers {
     /// Starts a subscription.
     pub(super) fn open(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
         let expires = desk.config.expires_max;
-        let Ok(watcher_on_sip) = desk.config.gwmap.xmpp_user_on_sip(&pair.xmpp) else {
-            self.cancelled(desk, now, pair);
-            return;
-        };
         if desk.room(Direction::ToSip, pair).is_err() {
             self.try_later(desk, now, pair, None);
             return;
         }
-        let record = DialogRecord {
-            id: desk.identity.dialog(),
-            pair: pair.clone(),
-            direction: Direction::ToSip,
-            call_id: desk.identity.call_id(),
-            local_tag: desk.identity.tag(),
-            remote_tag: None,
-            event_id: None,
-            package: Package::Presence,
-            local_uri: watcher_on_sip.to_string(),
-            remote_uri: pair.sip.to_string(),
-            remote_target: pair.sip.to_string(),
-            route_set: Vec::new(),
-            flow: None,
-            cseq_reserved: 0,
-            remote_cseq: 0,
-            expires_at: now.plus_secs(u64::from(expires)),
-            active: false,
-            shown: Vec::new(),
+        let Some(record) = new_dialog(desk, now, pair, Package::Presence, expires) else {
+            self.cancelled(desk, now, pair);
+            return;
         };
         let mut dialog = Dialog::new(&record);
         let id = dialog.id();
@@ -125,7 +105,7 @@ impl XmppWatchers {
                 self.send(desk, now, id, 0);
                 self.ended(desk, now, id);
             }
-            Phase::Trying | Phase::ToEnd | Phase::Ended => {}
+            Phase::Trying | Phase::Poll | Phase::ToEnd | Phase::Ended => {}
         }
     }
 
@@ -160,6 +140,8 @@ impl XmppWatchers {
                 self.remove(desk, id);
                 self.leave_done(desk, &pair);
             }
+            Phase::Poll if result.status.is_success() => {}
+            Phase::Poll => self.poll_failed(desk, id, result.status),
             Phase::Ended => {
                 // A restart is not to take it up again.
                 if let Some(change) = subscription.dialog.remove() {
@@ -209,6 +191,37 @@ impl XmppWatchers {
             self.refresh(desk, now, id);
         }
     }
+}
+
+/// A dialog of ours that is to be made by a SUBSCRIBE; `None` if the watcher has no address on SIP.
+pub(super) fn new_dialog(
+    desk: &mut Desk,
+    now: Moment,
+    pair: &Pair,
+    package: Package,
+    expires: u32,
+) -> Option<DialogRecord> {
+    let watcher_on_sip = desk.config.gwmap.xmpp_user_on_sip(&pair.xmpp).ok()?;
+    Some(DialogRecord {
+        id: desk.identity.dialog(),
+        pair: pair.clone(),
+        direction: Direction::ToSip,
+        call_id: desk.identity.call_id(),
+        local_tag: desk.identity.tag(),
+        remote_tag: None,
+        event_id: None,
+        package,
+        local_uri: watcher_on_sip.to_string(),
+        remote_uri: pair.sip.to_string(),
+        remote_target: pair.sip.to_string(),
+        route_set: Vec::new(),
+        flow: None,
+        cseq_reserved: 0,
+        remote_cseq: 0,
+        expires_at: now.plus_secs(u64::from(expires)),
+        active: false,
+        shown: Vec::new(),
+    })
 }
 
 /// Sets the deadlines of a subscription that has so many seconds left.
