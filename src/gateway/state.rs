@@ -84,6 +84,9 @@ impl Gateway {
             Input::FederationUp => self.federation_up(now),
             Input::LinkUp { link } => self.link_up(now, &link),
             Input::LinkDown { link } => self.link_down(now, &link),
+            Input::Registered { user } => {
+                self.xmpp_watchers.registered(&mut self.desk, now, &user);
+            }
             Input::Timeout => {
                 for _ in 0..DEADLINES {
                     let Some(timer) = self.desk.timers.take_due(now) else {

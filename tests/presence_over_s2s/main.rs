@@ -24,6 +24,8 @@ mod pace;
 mod poll;
 #[path = "../presence_world/refresh.rs"]
 mod refresh;
+#[path = "../presence_world/registered.rs"]
+mod registered;
 #[path = "../presence_world/restart.rs"]
 mod restart;
 #[path = "../presence_world/sequences.rs"]

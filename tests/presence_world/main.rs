@@ -13,6 +13,7 @@ mod outage;
 mod pace;
 mod poll;
 mod refresh;
+mod registered;
 mod restart;
 mod sequences;
 mod sip_watcher;

@@ -17,6 +17,7 @@ mod shown;
 mod standing;
 mod stanza;
 mod subscribe;
+mod waiting;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,7 @@ use super::timers::Timer;
 use super::walks::{LOOKS, News, ROUND, Walks};
 use refusals::Refusals;
 use standing::Standing;
+use waiting::Waiting;
 
 /// Stanzas that tell a watcher what he may have missed: mostly `subscribed` and presence of one resource.
 const MISSED: usize = 2;
@@ -47,6 +49,7 @@ pub(super) struct XmppWatchers {
     calls: CallIndex,
     ledger: Ledger,
     refusals: Refusals,
+    waiting: Waiting,
     /// Who is to be told what a poll finds.
     polls: BTreeMap<DialogId, Jid>,
     /// Who is still to be told that a link came.
@@ -124,6 +127,7 @@ impl XmppWatchers {
             calls: CallIndex::default(),
             ledger: Ledger::new(Direction::ToSip),
             refusals: Refusals::default(),
+            waiting: Waiting::default(),
             polls: BTreeMap::new(),
             walks: Walks::default(),
             missed: Vec::new(),
@@ -192,6 +196,7 @@ impl XmppWatchers {
             .get(pair)
             .is_some_and(|w| w.standing == Standing::Stranger && w.dialogs.is_empty());
         if idle {
+            self.waiting.remove(pair);
             self.watchers.swap_remove(pair);
         }
     }

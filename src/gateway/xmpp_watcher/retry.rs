@@ -86,6 +86,7 @@ impl XmppWatchers {
             self.forget_if_idle(pair);
             return;
         }
+        self.waiting.add(pair, now);
         let pause = backoff_ms(&mut desk.identity, watcher.failures);
         watcher.failures = watcher.failures.saturating_add(1);
         let pause = wait.map_or(pause, |w| {

@@ -35,6 +35,7 @@ impl XmppWatchers {
             self.cancelled(desk, now, pair);
             return;
         };
+        self.waiting.remove(pair);
         let mut dialog = Dialog::new(&record);
         let id = dialog.id();
         desk.change(dialog.put());
