@@ -3,5 +3,7 @@
 
 pub mod pidf;
 mod shape;
+mod xml;
 
 pub use shape::{Misshapen, Shape};
+pub use xml::is_xml_char;

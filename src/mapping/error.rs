@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use crate::body::pidf::is_xml_char;
+use crate::body::is_xml_char;
 use crate::sip::Status;
 
 /// Whether the failed address was a full JID (one device) or a bare one (the user).

@@ -5,12 +5,10 @@
 //! RFC 4479's `<person>` before the tuples) and bounded; a DTD, a processing instruction or an undefined
 //! entity is an error. Writing gives documents that are valid against the schema.
 
-mod characters;
 mod document;
 mod read;
 mod write;
 
-pub use characters::is_xml_char;
 pub use document::{Basic, Contact, Document, Note, Priority, Tuple};
 pub use read::{Excess, Limits, PidfError};
 

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Bytes to document.
 
-use std::str;
-
-use quick_xml::escape::resolve_predefined_entity;
-use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
-use quick_xml::name::{Namespace, NamespaceError, ResolveResult};
-use quick_xml::{NsReader, XmlVersion};
 use xmpp_parsers::ns::JABBER_CLIENT;
 use xmpp_parsers::presence::Show;
 use xso::FromXmlText;
 
+use crate::body::xml::{self, Element, Fault, Piece};
 use crate::body::{Misshapen, Shape};
 
-use super::{Basic, Contact, Document, Note, Priority, Tuple, is_xml_char};
+use super::{Basic, Contact, Document, Note, Priority, Tuple};
 
 /// How large a document may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +45,6 @@ pub enum Excess {
 }
 
 pub(super) const PIDF: &str = "urn:ietf:params:xml:ns:pidf";
-const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
 /// Why a body is not a presence document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,144 +72,27 @@ impl Document {
 
     /// As [`Self::parse`], with other limits than the usual ones.
     pub fn parse_within(bytes: &[u8], limits: Limits, shape: Shape) -> Result<Self, PidfError> {
-        if bytes.len() > limits.bytes {
-            return Err(PidfError::TooLarge(Excess::Bytes));
+        let mut builder = Builder::new(limits);
+        xml::read(bytes, limits.bytes, shape, |piece| match piece {
+            Piece::Open(element) => builder.open(&element),
+            Piece::Text(text) => {
+                builder.text(&text);
+                Ok(())
+            }
+            Piece::Close => builder.close(),
+        })?;
+        builder.document.ok_or(PidfError::Xml)
+    }
+}
+
+impl From<Fault> for PidfError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Bytes => Self::TooLarge(Excess::Bytes),
+            Fault::Shape(misshapen) => Self::TooLarge(Excess::Shape(misshapen)),
+            Fault::Xml => Self::Xml,
         }
-        let text = str::from_utf8(bytes).map_err(|_| PidfError::Xml)?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if !text.chars().all(is_xml_char) {
-            return Err(PidfError::Xml);
-        }
-        read(text, limits, shape)
     }
-}
-
-fn read(text: &str, limits: Limits, shape: Shape) -> Result<Document, PidfError> {
-    let mut reader = NsReader::from_str(text);
-    reader.config_mut().check_comments = true;
-    let mut builder = Builder::new(limits, shape);
-    let mut first = true;
-    loop {
-        let event = reader.read_event().map_err(unreadable)?;
-        match event {
-            Event::Start(start) => builder.open(&reader, &start)?,
-            Event::Empty(start) => {
-                builder.open(&reader, &start)?;
-                builder.close()?;
-            }
-            Event::End(_) => builder.close()?,
-            Event::Text(text) => {
-                let text = text.xml10_content();
-                if text.contains("]]>") {
-                    return Err(PidfError::Xml);
-                }
-                builder.text(&text)?;
-            }
-            Event::CData(text) if builder.inside() => builder.text(&text.xml10_content())?,
-            Event::GeneralRef(reference) if builder.inside() => resolve(&reference, &mut builder)?,
-            Event::Decl(declaration) if first => check_declaration(&declaration)?,
-            Event::Comment(_) => {}
-            Event::Eof => return builder.finish(),
-            Event::CData(_)
-            | Event::GeneralRef(_)
-            | Event::Decl(_)
-            | Event::PI(_)
-            | Event::DocType(_) => return Err(PidfError::Xml),
-        }
-        first = false;
-    }
-}
-
-/// The reader has a limit of its own for the namespaces in scope.
-fn unreadable(error: quick_xml::Error) -> PidfError {
-    if let quick_xml::Error::Namespace(NamespaceError::TooManyBindings(_)) = error {
-        misshapen(Misshapen::Namespaces)
-    } else {
-        PidfError::Xml
-    }
-}
-
-fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), PidfError> {
-    let version = declaration.version().map_err(|_| PidfError::Xml)?;
-    let utf8 = match declaration.encoding() {
-        None => true,
-        Some(Ok(encoding)) => encoding.eq_ignore_ascii_case("UTF-8"),
-        Some(Err(_)) => false,
-    };
-    if version == "1.0" && utf8 {
-        Ok(())
-    } else {
-        Err(PidfError::Xml)
-    }
-}
-
-fn resolve(reference: &BytesRef<'_>, builder: &mut Builder) -> Result<(), PidfError> {
-    match reference.resolve_char_ref() {
-        Ok(Some(c)) if is_xml_char(c) => builder.text(c.encode_utf8(&mut [0; 4])),
-        Ok(None) => {
-            let text = resolve_predefined_entity(reference).ok_or(PidfError::Xml)?;
-            builder.text(text)
-        }
-        Ok(Some(_)) | Err(_) => Err(PidfError::Xml),
-    }
-}
-
-/// The attributes that have a meaning on some element of PIDF.
-#[derive(Default)]
-struct Attributes {
-    entity: Option<String>,
-    id: Option<String>,
-    priority: Option<String>,
-    lang: Option<String>,
-}
-
-impl Attributes {
-    fn read(
-        reader: &NsReader<&[u8]>,
-        start: &BytesStart<'_>,
-        shape: Shape,
-    ) -> Result<Self, PidfError> {
-        let mut known = Self::default();
-        let mut namespaces = 0;
-        for (count, attribute) in start.attributes().enumerate() {
-            if count == shape.attributes {
-                return Err(misshapen(Misshapen::Attributes));
-            }
-            let attribute = attribute.map_err(|_| PidfError::Xml)?;
-            if attribute.key.as_ref().len() > shape.name {
-                return Err(misshapen(Misshapen::Name));
-            }
-            namespaces += usize::from(attribute.key.as_namespace_binding().is_some());
-            if namespaces > shape.namespaces {
-                return Err(misshapen(Misshapen::Namespaces));
-            }
-            let value = attribute
-                .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|_| PidfError::Xml)?
-                .into_owned();
-            if attribute.value.contains('<') || !value.chars().all(is_xml_char) {
-                return Err(PidfError::Xml);
-            }
-            match reader.resolver().resolve_attribute(attribute.key) {
-                (ResolveResult::Unbound, name) => match name.as_ref() {
-                    "entity" => known.entity = Some(value),
-                    "id" => known.id = Some(value),
-                    "priority" => known.priority = Some(value),
-                    _ => {}
-                },
-                (ResolveResult::Bound(Namespace(XML)), name) if name.as_ref() == "lang" => {
-                    known.lang = Some(value);
-                }
-                (ResolveResult::Bound(_), _) => {}
-                (ResolveResult::Unknown(_), _) => return Err(PidfError::Xml),
-            }
-        }
-        Ok(known)
-    }
-}
-
-fn misshapen(misshapen: Misshapen) -> PidfError {
-    PidfError::TooLarge(Excess::Shape(misshapen))
 }
 
 /// An element that is open.
@@ -241,13 +118,13 @@ enum Place {
 }
 
 impl Place {
-    fn of(parent: Self, namespace: &str, name: &str, attributes: &Attributes) -> Self {
-        match (parent, namespace, name) {
+    fn of(parent: Self, element: &Element<'_>) -> Self {
+        match (parent, element.namespace, element.name) {
             (Self::Presence, PIDF, "tuple") => Self::Tuple,
             (Self::Presence | Self::Tuple, PIDF, "note") => Self::Note,
             (Self::Tuple, PIDF, "status") => Self::Status,
             (Self::Tuple, PIDF, "contact") => {
-                Self::Contact(attributes.priority.as_deref().and_then(Priority::parse))
+                Self::Contact(element.attribute("priority").and_then(Priority::parse))
             }
             (Self::Tuple, PIDF, "timestamp") => Self::Timestamp,
             (Self::Status, PIDF, "basic") => Self::Basic,
@@ -260,7 +137,6 @@ impl Place {
 /// A document that grows with each event.
 struct Builder {
     limits: Limits,
-    shape: Shape,
     open: Vec<Open>,
     document: Option<Document>,
     tuple: Option<Tuple>,
@@ -269,10 +145,9 @@ struct Builder {
 }
 
 impl Builder {
-    fn new(limits: Limits, shape: Shape) -> Self {
+    fn new(limits: Limits) -> Self {
         Self {
             limits,
-            shape,
             open: Vec::new(),
             document: None,
             tuple: None,
@@ -280,41 +155,24 @@ impl Builder {
         }
     }
 
-    fn inside(&self) -> bool {
-        !self.open.is_empty()
-    }
-
-    fn open(&mut self, reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<(), PidfError> {
-        let (namespace, name) = reader.resolver().resolve_element(start.name());
-        let namespace = match namespace {
-            ResolveResult::Bound(Namespace(namespace)) => namespace,
-            ResolveResult::Unbound => "",
-            ResolveResult::Unknown(_) => return Err(PidfError::Xml),
-        };
-        if self.open.len() == self.shape.depth {
-            return Err(misshapen(Misshapen::Depth));
-        }
-        if start.name().as_ref().len() > self.shape.name {
-            return Err(misshapen(Misshapen::Name));
-        }
-        let attributes = Attributes::read(reader, start, self.shape)?;
+    fn open(&mut self, element: &Element<'_>) -> Result<(), PidfError> {
         let place = match self.open.last() {
-            Some(parent) => Place::of(parent.place, namespace, name.as_ref(), &attributes),
-            None if self.document.is_some() => return Err(PidfError::Xml),
-            None if (namespace, name.as_ref()) == (PIDF, "presence") => Place::Presence,
+            Some(parent) => Place::of(parent.place, element),
+            None if (element.namespace, element.name) == (PIDF, "presence") => Place::Presence,
             None => return Err(PidfError::NotPidf),
         };
+        let attribute = |name| element.attribute(name).unwrap_or_default().to_owned();
         match place {
             Place::Presence => {
                 self.document = Some(Document {
-                    entity: attributes.entity.unwrap_or_default(),
+                    entity: attribute("entity"),
                     tuples: Vec::new(),
                     notes: Vec::new(),
                 });
             }
             Place::Tuple => {
                 self.tuple = Some(Tuple {
-                    id: attributes.id.unwrap_or_default(),
+                    id: attribute("id"),
                     basic: None,
                     show: None,
                     contact: None,
@@ -327,8 +185,8 @@ impl Builder {
             }
             Place::Status | Place::Ignored => {}
         }
-        let lang = match (attributes.lang, self.open.last()) {
-            (Some(own), _) => Some(own),
+        let lang = match (element.lang(), self.open.last()) {
+            (Some(own), _) => Some(own.to_owned()),
             (None, Some(parent)) if place != Place::Ignored => parent.lang.clone(),
             (None, _) => None,
         };
@@ -336,17 +194,11 @@ impl Builder {
         Ok(())
     }
 
-    fn text(&mut self, text: &str) -> Result<(), PidfError> {
-        match self.open.last() {
-            Some(Open {
-                place: Place::Ignored,
-                ..
-            }) => {}
-            Some(_) => self.text.push_str(text),
-            None if text.trim_ascii().is_empty() => {}
-            None => return Err(PidfError::Xml),
+    fn text(&mut self, text: &str) {
+        let kept = self.open.last();
+        if kept.is_some_and(|open| open.place != Place::Ignored) {
+            self.text.push_str(text);
         }
-        Ok(())
     }
 
     fn close(&mut self) -> Result<(), PidfError> {
@@ -393,13 +245,6 @@ impl Builder {
             | (Place::Basic | Place::Show | Place::Contact(_) | Place::Timestamp, None) => {}
         }
         Ok(())
-    }
-
-    fn finish(self) -> Result<Document, PidfError> {
-        match self.document {
-            Some(document) if self.open.is_empty() => Ok(document),
-            Some(_) | None => Err(PidfError::Xml),
-        }
     }
 }
 

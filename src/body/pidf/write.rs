@@ -4,8 +4,10 @@
 use xmpp_parsers::ns::JABBER_CLIENT;
 use xmpp_parsers::presence::Show;
 
+use crate::body::is_xml_char;
+
 use super::read::PIDF;
-use super::{Basic, Document, Note, Tuple, is_xml_char};
+use super::{Basic, Document, Note, Tuple};
 
 impl Document {
     /// The document as XML, schema-valid (RFC 3863 §4.4) when its texts are what the fields say.
