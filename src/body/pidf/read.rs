@@ -8,7 +8,7 @@ use xso::FromXmlText;
 use crate::body::xml::{self, Element, Fault, Piece};
 use crate::body::{Misshapen, Shape};
 
-use super::{Basic, Contact, Document, Note, Priority, Tuple};
+use super::{Activity, Basic, Contact, Document, Note, Person, Priority, Tuple};
 
 /// How large a document may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct Limits {
     pub bytes: usize,
     /// Tuples.
     pub tuples: usize,
-    /// Notes of one tuple, and of the document.
+    /// Notes of one tuple, of the person, and of the document.
     pub notes: usize,
 }
 
@@ -45,6 +45,8 @@ pub enum Excess {
 }
 
 pub(super) const PIDF: &str = "urn:ietf:params:xml:ns:pidf";
+pub(super) const DATA_MODEL: &str = "urn:ietf:params:xml:ns:pidf:data-model";
+pub(super) const RPID: &str = "urn:ietf:params:xml:ns:pidf:rpid";
 
 /// Why a body is not a presence document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +68,9 @@ impl Document {
     /// Where the schema allows an element once, the last one counts; so it does where two tuples have the
     /// same id, which RFC 3863 §4.1.2 forbids: an id names one tuple, and a later one replaces an earlier.
     /// A note without `xml:lang` takes that of its tuple or of the document.
+    ///
+    /// The text of an activity (RFC 4480 §3.2: `<other>`; phones write it in any) is a note. A tuple about
+    /// somebody else, such as an assistant (RFC 4480 §3.9), is left out.
     pub fn parse(bytes: &[u8]) -> Result<Self, PidfError> {
         Self::parse_within(bytes, Limits::default(), Shape::default())
     }
@@ -114,6 +119,11 @@ enum Place {
     Contact(Option<Priority>),
     Note,
     Timestamp,
+    Person,
+    Activities,
+    Activity(Activity),
+    Relationship,
+    Relation { is_self: bool },
     Ignored,
 }
 
@@ -121,7 +131,19 @@ impl Place {
     fn of(parent: Self, element: &Element<'_>) -> Self {
         match (parent, element.namespace, element.name) {
             (Self::Presence, PIDF, "tuple") => Self::Tuple,
-            (Self::Presence | Self::Tuple, PIDF, "note") => Self::Note,
+            (Self::Presence, DATA_MODEL, "person") => Self::Person,
+            (Self::Presence | Self::Tuple, PIDF, "note")
+            | (Self::Person, DATA_MODEL | PIDF, "note")
+            | (Self::Activities, RPID, "note") => Self::Note,
+            (Self::Person | Self::Tuple | Self::Status, RPID, "activities") => Self::Activities,
+            (Self::Activities, RPID, name) => {
+                Activity::named(name).map_or(Self::Ignored, Self::Activity)
+            }
+            (Self::Tuple, RPID, "relationship") => Self::Relationship,
+            (Self::Relationship, RPID, "note") => Self::Ignored,
+            (Self::Relationship, _, name) => Self::Relation {
+                is_self: ["self", "unknown"].contains(&name),
+            },
             (Self::Tuple, PIDF, "status") => Self::Status,
             (Self::Tuple, PIDF, "contact") => {
                 Self::Contact(element.attribute("priority").and_then(Priority::parse))
@@ -140,6 +162,8 @@ struct Builder {
     open: Vec<Open>,
     document: Option<Document>,
     tuple: Option<Tuple>,
+    /// The tuple is about somebody else.
+    of_another: bool,
     /// The text of the innermost element that has one.
     text: String,
 }
@@ -151,6 +175,7 @@ impl Builder {
             open: Vec::new(),
             document: None,
             tuple: None,
+            of_another: false,
             text: String::new(),
         }
     }
@@ -168,22 +193,33 @@ impl Builder {
                     entity: attribute("entity"),
                     tuples: Vec::new(),
                     notes: Vec::new(),
+                    person: Person::default(),
                 });
             }
             Place::Tuple => {
+                self.of_another = false;
                 self.tuple = Some(Tuple {
                     id: attribute("id"),
                     basic: None,
                     show: None,
+                    activities: Vec::new(),
                     contact: None,
                     notes: Vec::new(),
                     timestamp: None,
                 });
             }
-            Place::Basic | Place::Show | Place::Contact(_) | Place::Note | Place::Timestamp => {
-                self.text.clear()
-            }
-            Place::Status | Place::Ignored => {}
+            Place::Relation { is_self } => self.of_another |= !is_self,
+            Place::Basic
+            | Place::Show
+            | Place::Contact(_)
+            | Place::Note
+            | Place::Timestamp
+            | Place::Activity(_) => self.text.clear(),
+            Place::Status
+            | Place::Person
+            | Place::Activities
+            | Place::Relationship
+            | Place::Ignored => {}
         }
         let lang = match (element.lang(), self.open.last()) {
             (Some(own), _) => Some(own.to_owned()),
@@ -208,7 +244,7 @@ impl Builder {
         let text = self.text.trim_ascii();
         match (closed.place, &mut self.tuple) {
             (Place::Tuple, tuple) => {
-                if let Some(tuple) = tuple.take() {
+                if let Some(tuple) = tuple.take().filter(|_| !self.of_another) {
                     add_tuple(&mut document.tuples, tuple, self.limits.tuples)?;
                 }
             }
@@ -230,18 +266,35 @@ impl Builder {
             }
             (Place::Timestamp, Some(tuple)) => tuple.timestamp = Some(text.to_owned()),
             (Place::Note, tuple) => {
-                let notes = tuple
-                    .as_mut()
-                    .map_or(&mut document.notes, |tuple| &mut tuple.notes);
-                if notes.len() == self.limits.notes {
-                    return Err(PidfError::TooLarge(Excess::Notes));
-                }
-                notes.push(Note {
-                    lang: closed.lang,
-                    text: self.text.clone(),
-                });
+                let notes = match tuple {
+                    Some(tuple) => &mut tuple.notes,
+                    None if self.open.len() > 1 => &mut document.person.notes,
+                    None => &mut document.notes,
+                };
+                add_note(notes, closed.lang, self.text.clone(), self.limits.notes)?;
             }
-            (Place::Presence | Place::Status | Place::Ignored, _)
+            (Place::Activity(activity), tuple) => {
+                let (activities, notes) = match tuple {
+                    Some(tuple) => (&mut tuple.activities, &mut tuple.notes),
+                    None => (&mut document.person.activities, &mut document.person.notes),
+                };
+                if !activities.contains(&activity) {
+                    activities.push(activity);
+                }
+                if !text.is_empty() {
+                    add_note(notes, closed.lang, text.to_owned(), self.limits.notes)?;
+                }
+            }
+            (
+                Place::Presence
+                | Place::Status
+                | Place::Person
+                | Place::Activities
+                | Place::Relationship
+                | Place::Relation { .. }
+                | Place::Ignored,
+                _,
+            )
             | (Place::Basic | Place::Show | Place::Contact(_) | Place::Timestamp, None) => {}
         }
         Ok(())
@@ -257,6 +310,19 @@ fn add_tuple(tuples: &mut Vec<Tuple>, tuple: Tuple, limit: usize) -> Result<(), 
         return Err(PidfError::TooLarge(Excess::Tuples));
     }
     tuples.push(tuple);
+    Ok(())
+}
+
+fn add_note(
+    notes: &mut Vec<Note>,
+    lang: Option<String>,
+    text: String,
+    limit: usize,
+) -> Result<(), PidfError> {
+    if notes.len() == limit {
+        return Err(PidfError::TooLarge(Excess::Notes));
+    }
+    notes.push(Note { lang, text });
     Ok(())
 }
 
@@ -346,13 +412,81 @@ mod tests {
                 id: "t".into(),
                 basic: Some(Basic::Open),
                 show: Some(Show::Dnd),
+                activities: vec![],
                 contact: None,
                 notes: vec![note("en", "a <😀&amp;\n")],
                 timestamp: Some("2026-01-01T00:00:00Z".into()),
             }],
             notes: vec![note("fr", "doc")],
+            person: Person::default(),
         };
         assert_eq!(document, expected);
+    }
+
+    #[test]
+    fn a_person_has_activities_and_notes() {
+        let document = with_content(
+            "<p:person xmlns:p='urn:ietf:params:xml:ns:pidf:data-model' id='p1' xml:lang='en'>\
+             <activities xmlns='urn:ietf:params:xml:ns:pidf:rpid'>\
+             <note>at table</note><lunch/><on-the-phone>with Rosaline</on-the-phone>\
+             <other> humming </other><lunch/><dozing/><x:x xmlns:x='urn:x'>no</x:x></activities>\
+             <mood xmlns='urn:ietf:params:xml:ns:pidf:rpid'><note>no</note><happy/></mood>\
+             <p:note xml:lang='fr'>a table</p:note></p:person>\
+             <tuple id='t'/><note>all</note>\
+             <p:person xmlns:p='urn:ietf:params:xml:ns:pidf:data-model' id='p2'>\
+             <activities xmlns='urn:ietf:params:xml:ns:pidf:rpid'><busy/></activities></p:person>",
+        )
+        .unwrap();
+        let note = |lang: &str, text: &str| Note {
+            lang: Some(lang.into()),
+            text: text.into(),
+        };
+        let expected = Person {
+            activities: vec![
+                Activity::Lunch,
+                Activity::OnThePhone,
+                Activity::Other,
+                Activity::Busy,
+            ],
+            notes: vec![
+                note("en", "at table"),
+                note("en", "with Rosaline"),
+                note("en", "humming"),
+                note("fr", "a table"),
+            ],
+        };
+        assert_eq!(document.person, expected);
+        assert_eq!(document.notes.len(), 1);
+    }
+
+    #[test]
+    fn activities_are_found_in_tuples_too() {
+        let activities = |name: &str| {
+            format!(
+                "<r:activities xmlns:r='urn:ietf:params:xml:ns:pidf:rpid'><r:{name}/>\
+                 <r:note>n</r:note></r:activities>"
+            )
+        };
+        let (away, busy) = (activities("away"), activities("busy"));
+        let tuple = only_tuple(&format!("<status>{away}</status>{busy}"));
+        assert_eq!(tuple.activities, [Activity::Away, Activity::Busy]);
+        assert_eq!(tuple.notes.len(), 2);
+    }
+
+    #[test]
+    fn a_tuple_about_somebody_else_is_left_out() {
+        let read = |relation: &str| {
+            let text = format!(
+                "<tuple id='t'><r:relationship xmlns:r='urn:ietf:params:xml:ns:pidf:rpid'>\
+                 <r:note>n</r:note>{relation}</r:relationship></tuple><tuple id='own'/>"
+            );
+            with_content(&text).unwrap().tuples.len()
+        };
+        assert_eq!(read("<r:assistant/>"), 1);
+        assert_eq!(read("<r:other>neighbour</r:other>"), 1);
+        assert_eq!(read("<x:pet xmlns:x='urn:x'/>"), 1);
+        assert_eq!(read("<r:self/>"), 2);
+        assert_eq!(read("<r:unknown/>"), 2);
     }
 
     #[test]
@@ -446,6 +580,10 @@ mod tests {
         };
         let notes = |n| "<note/>".repeat(n);
         let own_notes = |n| format!("<tuple id='t'>{}</tuple>", "<note/>".repeat(n));
+        let notes_of_person = |n| {
+            let notes = "<d:note/>".repeat(n);
+            format!("<d:person xmlns:d='{DATA_MODEL}'>{notes}</d:person>")
+        };
         let nested = |n| format!("{}{}", "<x>".repeat(n - 1), "</x>".repeat(n - 1));
         let written = |write: fn(usize) -> String, n| {
             format!("<x{}/>", (0..n).map(write).collect::<String>())
@@ -459,11 +597,12 @@ mod tests {
         let padding = |n: usize| " ".repeat(n - overhead);
         let shaped = Excess::Shape;
         type Case<'a> = (&'a dyn Fn(usize) -> String, usize, Excess);
-        let cases: [Case<'_>; 10] = [
+        let cases: [Case<'_>; 11] = [
             (&padding, limits.bytes, Excess::Bytes),
             (&tuples, limits.tuples, Excess::Tuples),
             (&notes, limits.notes, Excess::Notes),
             (&own_notes, limits.notes, Excess::Notes),
+            (&notes_of_person, limits.notes, Excess::Notes),
             (&nested, shape.depth, shaped(Misshapen::Depth)),
             (&attributes, shape.attributes, shaped(Misshapen::Attributes)),
             (&namespaces, shape.namespaces, shaped(Misshapen::Namespaces)),
