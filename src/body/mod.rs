@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Bodies that SIP and MSRP carry, one format a room.
 
+pub mod dialog_info;
 pub mod pidf;
 mod shape;
 mod xml;
