@@ -58,6 +58,7 @@ pub const PARAMETERS: &[Parameter] = &[
     text("sip_domain"),
     text("store"),
     number("threads"),
+    number("watch_calls"),
     number("watcher_idle"),
     text("xmpp_allow"),
     text("xmpp_deny"),

@@ -280,6 +280,7 @@ impl Gateway {
             }
             Timer::Linger(id) => self.xmpp_watchers.lingered(desk, id),
             Timer::SubscribeAgain(pair) => self.xmpp_watchers.subscribe_again(desk, now, &pair),
+            Timer::WatchCalls(pair) => self.xmpp_watchers.watch_calls(desk, now, &pair),
             Timer::ForgetCancelled(pair) => self.xmpp_watchers.forget_cancelled(desk, now, &pair),
             Timer::Settle(pair) => self.sip_watchers.settle(desk, now, &pair),
             Timer::ResultDue(id) => {

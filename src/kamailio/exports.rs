@@ -276,6 +276,10 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
         parameters::set::<{ parameters::place("threads") }>,
     ),
     number(
+        name(c"watch_calls"),
+        parameters::set::<{ parameters::place("watch_calls") }>,
+    ),
+    number(
         name(c"watcher_idle"),
         parameters::set::<{ parameters::place("watcher_idle") }>,
     ),

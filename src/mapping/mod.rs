@@ -2,6 +2,7 @@
 //! The tables of the RFCs: one value in, one value out. No state, no policy.
 
 mod activity;
+pub mod call;
 pub mod error;
 pub mod presence;
 mod tuple_id;

@@ -5,6 +5,8 @@
 
 #[path = "../presence_world/agreement.rs"]
 mod agreement;
+#[path = "../presence_world/calls.rs"]
+mod calls;
 #[path = "../presence_world/challenge.rs"]
 mod challenge;
 #[path = "../presence_world/crowd.rs"]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
 mod agreement;
+mod calls;
 mod challenge;
 mod crowd;
 mod forks;

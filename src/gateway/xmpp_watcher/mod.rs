@@ -4,6 +4,7 @@
 //! In: `subscribe`, `unsubscribe` and `probe`, results of our SUBSCRIBEs, NOTIFYs. Out: SUBSCRIBEs, answers,
 //! and presence to the watcher.
 
+mod call;
 mod challenge;
 mod ending;
 mod failure;
@@ -25,8 +26,11 @@ use indexmap::IndexMap;
 use smallvec::SmallVec;
 
 use crate::address::{Jid, Pair};
+use crate::body::dialog_info::Calls;
 use crate::mapping::presence::Availability;
 use crate::record::{DialogId, Direction, Moment};
+
+use crate::sip::Package;
 
 use super::desk::Desk;
 use super::dialog::{CallIndex, Dialog};
@@ -78,6 +82,8 @@ struct Subscription {
     phase: Phase,
     /// What the contact's last document showed, by resource.
     document: Resources<Availability>,
+    /// His calls, if it is about these.
+    calls: Option<Box<Calls>>,
     /// When the first SUBSCRIBE left; long ago for a dialog from the store.
     opened: Moment,
     /// When the last SUBSCRIBE left.
@@ -153,6 +159,7 @@ impl XmppWatchers {
             dialog,
             phase,
             document,
+            calls: None,
             opened: now,
             refreshed: now,
             duration,
@@ -201,16 +208,21 @@ impl XmppWatchers {
         }
     }
 
-    /// The dialogs of a pair that are not about to end.
+    /// The dialogs of a pair about presence that are not about to end.
     fn live(&self, pair: &Pair) -> SmallVec<[DialogId; 2]> {
+        self.live_of(pair, Package::Presence)
+    }
+
+    /// As [`Self::live`], of any package.
+    fn live_of(&self, pair: &Pair, package: Package) -> SmallVec<[DialogId; 2]> {
         let Some(watcher) = self.watchers.get(pair) else {
             return SmallVec::new();
         };
         let mut live = watcher.dialogs.clone();
         live.retain(|id| {
-            self.subscriptions
-                .get(id)
-                .is_some_and(|s| matches!(s.phase, Phase::Trying | Phase::Open))
+            self.subscriptions.get(id).is_some_and(|s| {
+                s.dialog.package == package && matches!(s.phase, Phase::Trying | Phase::Open)
+            })
         });
         live
     }
