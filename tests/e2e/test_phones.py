@@ -68,7 +68,7 @@ def test_a_phone_that_registers_is_asked_at_once(stage):
     juliet = scene.xmpp("juliet")
     juliet.presence("nurse@sip.example", "subscribe")
     status = scene.kamailio.status
-    until(lambda: status("to_sip_pending") == 1 and status("subscriber_dialogs") == 0, "the phone is not there")
+    until(lambda: (status("to_sip_pending"), status("subscriber_dialogs")) == ("1", "0"), "the phone is not there")
     nurse = scene.baresip("nurse", contacts=[f"sip:{juliet.jid}"])
     nurse.wait_registered()
     # By the pauses alone it would take up to a minute.
