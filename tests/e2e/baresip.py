@@ -29,14 +29,15 @@ ctrl_tcp_listen {address}:{control}
 class Baresip:
     """A running baresip. The order of modules matters: account and contact before presence, or nothing is published."""
 
-    def __init__(self, folder, proxy, address, aor, password="secret", contacts=(), transport="udp", port=25060, control=4444):
+    def __init__(self, folder, proxy, address, aor, password="secret", contacts=(), transport="udp", port=25060, control=4444,
+                 answers=False):
         self.aor = aor
         self._control = (address, control)
         folder.mkdir(parents=True, exist_ok=True)
         modules = (glob.glob("/usr/lib/baresip/modules") + glob.glob("/usr/lib/*/baresip/modules") + [""])[0]
         (folder / "config").write_text(_CONFIG.format(address=address, port=port, control=control, modules=modules))
         (folder / "accounts").write_text(
-            f'<{aor};transport={transport}>;auth_pass={password};outbound="sip:{proxy[0]}:{proxy[1]};transport={transport}";regint=300;pubint=60\n')
+            f'<{aor};transport={transport}>;auth_pass={password};outbound="sip:{proxy[0]}:{proxy[1]};transport={transport}";regint=300;pubint=60{";answermode=auto" if answers else ""}\n')
         (folder / "contacts").write_text(
             "".join(f'"{uri.split(":")[1].split("@")[0]}" <{uri}>;presence=p2p\n' for uri in contacts))
         self.program = Program("baresip", [find("baresip"), "-f", str(folder), "-v", "-s"], folder / "screen.log")

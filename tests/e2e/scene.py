@@ -161,10 +161,10 @@ class Scene:
         self._end.callback(phone.stop)
         return phone
 
-    def baresip(self, user, contacts=(), transport="udp"):
-        """baresip of a SIP user."""
+    def baresip(self, user, contacts=(), transport="udp", answers=False):
+        """baresip of a SIP user; it answers calls if `answers`."""
         phone = Baresip(self.place.path(f"baresip-{user}"), self.kamailio.proxy, self.place.agent_address(),
-                        self.kamailio.account(user), contacts=contacts, transport=transport)
+                        self.kamailio.account(user), contacts=contacts, transport=transport, answers=answers)
         self._end.callback(phone.stop)
         return phone
 

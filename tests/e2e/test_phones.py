@@ -74,3 +74,23 @@ def test_a_phone_that_registers_is_asked_at_once(stage):
     # By the pauses alone it would take up to a minute.
     juliet.expect_presence("nurse@sip.example", "subscribed", limit=25)
     juliet.expect_presence("nurse@sip.example")
+
+
+def test_a_call_is_seen_from_xmpp_while_it_lasts(stage):
+    scene = stage(defines={"WITH_CALLS": "1"})
+    juliet = scene.xmpp("juliet")
+    nurse = scene.baresip("nurse", answers=True)
+    nurse.wait_registered()
+    romeo = scene.baresip("romeo")
+    romeo.wait_registered()
+    assert put_rules(scene.kamailio, "romeo", juliet.jid, "allow") in (200, 201)
+    juliet.presence("romeo@sip.example", "subscribe")
+    juliet.expect_presence("romeo@sip.example", "subscribed")
+    juliet.expect_presence("romeo@sip.example")
+    until(lambda: scene.kamailio.status("subscriber_dialogs") == "2", "his calls to be watched")
+    juliet.forget()
+    romeo.command("dial", "sip:nurse@sip.example")
+    juliet.expect_presence("romeo@sip.example", show="dnd", status="On the phone")
+    juliet.forget()
+    romeo.command("hangup")
+    juliet.expect("that he is free again", lambda s: s.bare == "romeo@sip.example" and not s.type and not s.show)
