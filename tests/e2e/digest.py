@@ -22,3 +22,11 @@ def answer(challenge, user, password, method, uri):
     else:
         response = _md5(f"{ha1}:{nonce}:{ha2}")
     return text + f', response="{response}"'
+
+
+def proves(credentials, nonce, user, password, method, uri):
+    """Whether an Authorization header's value proves the user, by MD5 and with qop=auth."""
+    fields = dict(re.findall(r'(\w+)="?([^",]*)"?', credentials))
+    ha1 = _md5(f"{user}:{fields['realm']}:{password}")
+    text = f"{ha1}:{nonce}:{fields['nc']}:{fields['cnonce']}:auth:{_md5(f'{method}:{uri}')}"
+    return (fields["username"], fields["nonce"], fields["uri"], fields["response"]) == (user, nonce, uri, _md5(text))

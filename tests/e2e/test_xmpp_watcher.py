@@ -3,6 +3,7 @@
 
 import pytest
 
+import digest
 import waiting
 from notifier import Notifier, answer_subscribes
 from scene import bare
@@ -178,3 +179,27 @@ def test_keeps_watching_while_the_phone_says_503(stage):
     romeo.expect_request("SUBSCRIBE", limit=10)
     juliet.expect_silence(bare(romeo), seconds=2, type="unsubscribed")
     waiting.until(lambda: scene.kamailio.options() == 200, "kamailio to answer")
+
+
+def test_a_server_beyond_may_ask_who_subscribes(stage):
+    """RFC 3261 §22.2."""
+    scene = stage(config="minimal.cfg", parameters={"credential": "realm=b.example;user=gateway;password=s;e=cret"})
+    juliet, romeo = scene.xmpp("juliet"), scene.sip("romeo")
+    seen = []
+
+    def answer(request):
+        seen.append(request)
+        proof = request["authorization"]
+        if proof and digest.proves(proof, "n0nce", "gateway", "s;e=cret", "SUBSCRIBE", "sip:romeo@sip.example"):
+            return (200, [("Expires", "600"), ("Contact", f"<{romeo.contact}>")], "")
+        return (401, [("WWW-Authenticate", 'Digest realm="b.example", nonce="n0nce", qop="auth"')], "")
+
+    romeo.on["SUBSCRIBE"] = answer
+    romeo.register()
+    juliet.presence(bare(romeo), "subscribe")
+    waiting.until(lambda: len(seen) == 2, "the SUBSCRIBE to come with a proof")
+    assert seen[0].call_id == seen[1].call_id
+    assert Notifier(romeo, seen[1]).show().status == 200
+    juliet.expect_presence(bare(romeo), "subscribed")
+    juliet.expect_presence(bare(romeo))
+    assert "e=cret" not in scene.kamailio.log()
