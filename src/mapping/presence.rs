@@ -71,6 +71,9 @@ impl Availability {
 /// XMPP to SIP: a document with one tuple per resource (`""` is the bare JID), in the order given, each
 /// at most once.
 ///
+/// Beside the `<show/>` of each tuple, the activity of the person says the same to phones that know only that
+/// (RFC 4480 §3.2).
+///
 /// A tuple has a `<contact>`, the user's SIP URI, only as the bearer of a priority above 0
 /// (RFC 3863 §4.1.5 puts the priority there). Priority 0 is also that of a `<presence/>` without one,
 /// which need not be told apart: both read back as 0.
@@ -78,7 +81,11 @@ pub fn to_pidf<'a>(
     entity: &Aor,
     resources: impl IntoIterator<Item = (&'a str, &'a Availability)>,
 ) -> Document {
+    let mut shows = Vec::new();
     let tuples = resources.into_iter().map(|(resource, shown)| {
+        if shown.available {
+            shows.push(shown.show.as_ref());
+        }
         let priority =
             priority_to_pidf(shown.priority).filter(|priority| priority.thousandths() > 0);
         Tuple {
@@ -104,11 +111,17 @@ pub fn to_pidf<'a>(
             timestamp: None,
         }
     });
+    let tuples = tuples.collect();
     Document {
         entity: entity.pres_uri(),
-        tuples: tuples.collect(),
+        tuples,
         notes: Vec::new(),
-        person: Person::default(),
+        person: Person {
+            activities: activity::from_shows(shows.into_iter())
+                .into_iter()
+                .collect(),
+            notes: Vec::new(),
+        },
     }
 }
 
@@ -201,6 +214,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::body::pidf::Activity;
 
     fn shown(show: Option<Show>, priority: i8, statuses: &[(&str, &str)]) -> Availability {
         let mut statuses: Vec<_> = statuses
@@ -318,6 +332,23 @@ mod tests {
         assert_eq!(to_xmpp(&document, None), resources);
         let read = Document::parse(document.to_xml().as_bytes()).unwrap();
         assert_eq!(to_xmpp(&read, None), resources);
+    }
+
+    #[test]
+    fn the_person_does_what_the_most_available_resource_shows() {
+        let [away, dnd, chat] =
+            [Show::Away, Show::Dnd, Show::Chat].map(|show| shown(Some(show), 0, &[]));
+        let gone = gone(&[]);
+        for (resources, activities) in [
+            (&[("a", &away), ("b", &dnd)][..], &[Activity::Busy][..]),
+            (&[("a", &away), ("b", &gone)], &[Activity::Away]),
+            (&[("a", &away), ("b", &chat)], &[]),
+            (&[("a", &gone)], &[]),
+            (&[], &[]),
+        ] {
+            let document = to_pidf(&juliet(), resources.iter().copied());
+            assert_eq!(document.person.activities, activities);
+        }
     }
 
     #[test]

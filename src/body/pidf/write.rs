@@ -92,7 +92,9 @@ fn write_activities(out: &mut String, activities: &[Activity]) {
     attribute(out, "xmlns:rpid", RPID);
     out.push('>');
     for activity in activities {
-        out.push_str(&format!("<rpid:{}/>", activity.name()));
+        let name = activity.name();
+        // Baresip looks for the very text `<rpid:away/>` and takes it for offline.
+        out.push_str(&format!("<rpid:{name}></rpid:{name}>"));
     }
     out.push_str("</rpid:activities>");
 }
