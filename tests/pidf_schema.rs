@@ -8,6 +8,7 @@ use std::process::Command;
 
 use stox::address::Aor;
 use stox::mapping::presence::{Availability, to_pidf};
+use stox::record::Moment;
 use xmpp_parsers::presence::Show;
 
 /// What `xmllint` has against a document; `None` if it is valid.
@@ -39,6 +40,7 @@ fn availability(
         show,
         statuses,
         priority,
+        since: Some(Moment(1_795_245_301_710)),
     }
 }
 

@@ -6,16 +6,22 @@
 
 use std::collections::BTreeMap;
 
+use minidom::Element;
+use rxml::xml_ncname;
 use xmpp_parsers::message::Lang;
+use xmpp_parsers::ns::DELAY;
 use xmpp_parsers::presence::{Presence, Show, Type};
 
-use super::{activity, tuple_id};
+use super::{activity, timestamp, tuple_id};
 use crate::address::Aor;
 use crate::body::pidf::{Basic, Contact, Document, Note, Person, Priority, Tuple};
+use crate::record::Moment;
 
 /// What one resource of a user shows, free of addresses: the common meaning of a `<presence/>`
 /// notification and of a PIDF tuple.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// Two are equal if they show the same, whenever it began.
+#[derive(Debug, Clone)]
 pub struct Availability {
     /// Whether the resource is available at all.
     pub available: bool,
@@ -25,6 +31,31 @@ pub struct Availability {
     pub statuses: Vec<(String, String)>,
     /// XMPP priority; 0 when none was given, and unless available.
     pub priority: i8,
+    /// When it began, if that is known: the `<timestamp>` of the tuple (RFC 3863 §4.1.7), or else the
+    /// `<delay/>` of the stanza (XEP-0203).
+    pub since: Option<Moment>,
+}
+
+/// What is older than this, in seconds, when it is told is said to be so.
+const OLD_SECS: u64 = 60;
+
+impl PartialEq for Availability {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            available,
+            show,
+            statuses,
+            priority,
+            since: _,
+        } = self;
+        (available, show, statuses, priority)
+            == (
+                &other.available,
+                &other.show,
+                &other.statuses,
+                &other.priority,
+            )
+    }
 }
 
 impl Availability {
@@ -48,7 +79,23 @@ impl Availability {
                 .map(|(lang, text)| (lang.0.clone(), text.clone()))
                 .collect(),
             priority: if available { presence.priority.0 } else { 0 },
+            since: presence.payloads.iter().filter_map(delayed_since).min(),
         })
+    }
+
+    /// The same as heard at this moment: that is when it began, unless it says that it began before.
+    pub fn heard(mut self, now: Moment) -> Self {
+        self.since = Some(self.since.map_or(now, |since| since.min(now)));
+        self
+    }
+
+    /// The same as told at this moment: only what has been so for a while is said to be old. Clocks differ, and a
+    /// client may make no sound for what is delayed.
+    pub fn told(mut self, now: Moment) -> Self {
+        self.since = self
+            .since
+            .filter(|since| now.secs_since(*since) >= OLD_SECS);
+        self
     }
 
     /// The same as a stanza without addresses.
@@ -64,8 +111,24 @@ impl Availability {
         presence.statuses = texts
             .map(|(lang, text)| (Lang(lang.clone()), text.clone()))
             .collect();
+        presence.payloads.extend(self.since.and_then(delay));
         presence
     }
+}
+
+/// XEP-0203 §2.
+fn delay(since: Moment) -> Option<Element> {
+    let stamp = timestamp::write(since)?;
+    Some(
+        Element::builder("delay", DELAY)
+            .attr(xml_ncname!("stamp").into(), stamp)
+            .build(),
+    )
+}
+
+fn delayed_since(payload: &Element) -> Option<Moment> {
+    let stamp = payload.attr("stamp").filter(|_| payload.is("delay", DELAY));
+    stamp.and_then(timestamp::read)
 }
 
 /// XMPP to SIP: a document with one tuple per resource (`""` is the bare JID), in the order given, each
@@ -108,7 +171,7 @@ pub fn to_pidf<'a>(
                 .iter()
                 .map(|(lang, text)| note(lang, text))
                 .collect(),
-            timestamp: None,
+            timestamp: shown.since.and_then(timestamp::write),
         }
     });
     let tuples = tuples.collect();
@@ -169,6 +232,7 @@ pub fn to_xmpp(
             show: show.filter(|_| available),
             statuses: statuses(&notes, default_language.unwrap_or_default()),
             priority: priority.filter(|_| available).map_or(0, priority_to_xmpp),
+            since: tuple.timestamp.as_deref().and_then(timestamp::read),
         };
         Some((tuple_id::to_resource(&tuple.id), shown))
     });
@@ -227,6 +291,7 @@ mod tests {
             show,
             statuses,
             priority,
+            since: None,
         }
     }
 
@@ -259,6 +324,66 @@ mod tests {
         }
         for pidf in 0..=1000 {
             assert!(priority_to_xmpp(Priority::from_thousandths(pidf).unwrap()) >= 0);
+        }
+    }
+
+    #[test]
+    fn delays_and_timestamps_are_the_same_moments() {
+        let moment = Moment(1_795_245_301_000);
+        let text = "2026-11-21T07:15:01Z";
+        let mut availability = gone(&[]);
+        availability.since = Some(moment);
+        let presence = availability.to_presence();
+        let [payload] = &presence.payloads[..] else {
+            panic!("{presence:?}")
+        };
+        assert!(payload.is("delay", "urn:xmpp:delay"));
+        assert_eq!(payload.attr("stamp"), Some(text));
+        let read = Availability::from_presence(&presence).unwrap();
+        assert_eq!(read.since, Some(moment));
+
+        let document = to_pidf(&juliet(), [("r", &read)]);
+        assert_eq!(document.tuples[0].timestamp.as_deref(), Some(text));
+        assert_eq!(to_xmpp(&document, None)["r"].since, Some(moment));
+    }
+
+    #[test]
+    fn of_several_delays_the_first_counts() {
+        let mut presence = Presence::available();
+        for payload in [
+            "<delay xmlns='urn:xmpp:delay' stamp='1970-01-01T00:00:09Z'/>",
+            "<delay xmlns='urn:xmpp:delay' stamp='1970-01-01T00:00:07Z'/>",
+            "<delay xmlns='urn:xmpp:delay' stamp='yesterday'/>",
+            "<delay xmlns='urn:xmpp:delay'/>",
+            "<x xmlns='urn:xmpp:delay' stamp='1970-01-01T00:00:01Z'/>",
+            "<delay xmlns='jabber:x:delay' stamp='1970-01-01T00:00:01Z'/>",
+        ] {
+            presence.payloads.push(payload.parse().unwrap());
+        }
+        let since = Availability::from_presence(&presence).unwrap().since;
+        assert_eq!(since, Some(Moment(7000)));
+    }
+
+    #[test]
+    fn only_what_has_been_so_for_a_while_is_old() {
+        let since = |moment| Availability {
+            since: moment,
+            ..gone(&[])
+        };
+        let now = Moment(1_000_000);
+        for (began, heard, told) in [
+            (None, now, None),
+            (Some(Moment(5)), Moment(5), Some(Moment(5))),
+            (
+                Some(Moment(940_000)),
+                Moment(940_000),
+                Some(Moment(940_000)),
+            ),
+            (Some(Moment(940_001)), Moment(940_001), None),
+            (Some(Moment(2_000_000)), now, None),
+        ] {
+            assert_eq!(since(began).heard(now).since, Some(heard));
+            assert_eq!(since(began).told(now).since, told);
         }
     }
 
