@@ -41,6 +41,7 @@ fn availability(
         statuses,
         priority,
         since: Some(Moment(1_795_245_301_710)),
+        nick: Some("Jule & \u{1}<Co>".into()),
     }
 }
 

@@ -127,6 +127,7 @@ pub(super) fn offline() -> Availability {
         statuses: Vec::new(),
         priority: 0,
         since: None,
+        nick: None,
     }
 }
 

@@ -3,13 +3,21 @@
 //!
 //! In: a `<presence/>` or a PIDF document. Out: the other. Addresses and the headers of the NOTIFY, but for
 //! Content-Language, are the gateway's.
+//!
+//! # What has no place on the other side
+//!
+//! Only what the tables name, and what the gateway translates beside it (activities, times, names), crosses. No
+//! XML is passed on: neither extensions of PIDF, such as mood, place or device of RFC 4480, nor payloads of
+//! stanzas, such as capabilities (XEP-0115), avatars (XEP-0153), idle times (XEP-0319) or signatures. Either side
+//! would take them for what the other one says of itself, and nobody has agreed on what they mean there.
+//! A `<nick/>` is read, and never written: no notification may have one (XEP-0172 §4.1).
 
 use std::collections::BTreeMap;
 
 use minidom::Element;
 use rxml::xml_ncname;
 use xmpp_parsers::message::Lang;
-use xmpp_parsers::ns::DELAY;
+use xmpp_parsers::ns::{DELAY, NICK};
 use xmpp_parsers::presence::{Presence, Show, Type};
 
 use super::{activity, timestamp, tuple_id};
@@ -34,6 +42,8 @@ pub struct Availability {
     /// When it began, if that is known: the `<timestamp>` of the tuple (RFC 3863 §4.1.7), or else the
     /// `<delay/>` of the stanza (XEP-0203).
     pub since: Option<Moment>,
+    /// How the user would be called (XEP-0172), for the person of a document (RFC 4482 §3.2).
+    pub nick: Option<Box<str>>,
 }
 
 /// What is older than this, in seconds, when it is told is said to be so.
@@ -46,14 +56,16 @@ impl PartialEq for Availability {
             show,
             statuses,
             priority,
+            nick,
             since: _,
         } = self;
-        (available, show, statuses, priority)
+        (available, show, statuses, priority, nick)
             == (
                 &other.available,
                 &other.show,
                 &other.statuses,
                 &other.priority,
+                &other.nick,
             )
     }
 }
@@ -80,6 +92,7 @@ impl Availability {
                 .collect(),
             priority: if available { presence.priority.0 } else { 0 },
             since: presence.payloads.iter().filter_map(delayed_since).min(),
+            nick: presence.payloads.iter().find_map(nick),
         })
     }
 
@@ -131,11 +144,18 @@ fn delayed_since(payload: &Element) -> Option<Moment> {
     stamp.and_then(timestamp::read)
 }
 
+fn nick(payload: &Element) -> Option<Box<str>> {
+    let text = payload.is("nick", NICK).then(|| payload.text())?;
+    Some(text.trim().into()).filter(|nick: &Box<str>| !nick.is_empty())
+}
+
 /// XMPP to SIP: a document with one tuple per resource (`""` is the bare JID), in the order given, each
 /// at most once.
 ///
 /// Beside the `<show/>` of each tuple, the activity of the person says the same to phones that know only that
 /// (RFC 4480 §3.2).
+///
+/// The person has the name of the first resource that says one.
 ///
 /// A tuple has a `<contact>`, the user's SIP URI, only as the bearer of a priority above 0
 /// (RFC 3863 §4.1.5 puts the priority there). Priority 0 is also that of a `<presence/>` without one,
@@ -145,10 +165,12 @@ pub fn to_pidf<'a>(
     resources: impl IntoIterator<Item = (&'a str, &'a Availability)>,
 ) -> Document {
     let mut shows = Vec::new();
+    let mut name = None;
     let tuples = resources.into_iter().map(|(resource, shown)| {
         if shown.available {
             shows.push(shown.show.as_ref());
         }
+        name = name.or(shown.nick.as_deref());
         let priority =
             priority_to_pidf(shown.priority).filter(|priority| priority.thousandths() > 0);
         Tuple {
@@ -184,6 +206,7 @@ pub fn to_pidf<'a>(
                 .into_iter()
                 .collect(),
             notes: Vec::new(),
+            name: name.map(str::to_owned),
         },
     }
 }
@@ -233,6 +256,7 @@ pub fn to_xmpp(
             statuses: statuses(&notes, default_language.unwrap_or_default()),
             priority: priority.filter(|_| available).map_or(0, priority_to_xmpp),
             since: tuple.timestamp.as_deref().and_then(timestamp::read),
+            nick: None,
         };
         Some((tuple_id::to_resource(&tuple.id), shown))
     });
@@ -292,6 +316,7 @@ mod tests {
             statuses,
             priority,
             since: None,
+            nick: None,
         }
     }
 
@@ -345,6 +370,75 @@ mod tests {
         let document = to_pidf(&juliet(), [("r", &read)]);
         assert_eq!(document.tuples[0].timestamp.as_deref(), Some(text));
         assert_eq!(to_xmpp(&document, None)["r"].since, Some(moment));
+    }
+
+    #[test]
+    fn a_nick_is_the_name_of_the_person_and_is_not_broadcast() {
+        let read = |payload: &str| {
+            let mut presence = Presence::available();
+            presence.payloads.push(payload.parse().unwrap());
+            Availability::from_presence(&presence).unwrap()
+        };
+        let nick = "<nick xmlns='http://jabber.org/protocol/nick'> Jule </nick>";
+        let jule = read(nick);
+        assert_eq!(jule.nick.as_deref(), Some("Jule"));
+        assert!(jule.to_presence().payloads.is_empty());
+        for nothing in [
+            "<nick xmlns='http://jabber.org/protocol/nick'> </nick>",
+            "<nick xmlns='jabber:x'>Jule</nick>",
+        ] {
+            assert_eq!(read(nothing).nick, None);
+        }
+        let document = to_pidf(&juliet(), [("a", &gone(&[])), ("b", &jule)]);
+        assert_eq!(document.person.name.as_deref(), Some("Jule"));
+    }
+
+    /// What neither table names does not cross.
+    #[test]
+    fn unknown_payloads_and_extensions_are_left_behind() {
+        let mut presence = Presence::available().with_priority(1);
+        let plain = Availability::from_presence(&presence).unwrap();
+        for payload in [
+            "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='n' ver='v'/>",
+            "<x xmlns='vcard-temp:x:update'><photo>00</photo></x>",
+            "<idle xmlns='urn:xmpp:idle:1' since='2026-01-01T00:00:00Z'/>",
+            "<x xmlns='jabber:x:signed'>s</x>",
+            "<show xmlns='urn:x'>dnd</show>",
+        ] {
+            presence.payloads.push(payload.parse().unwrap());
+        }
+        let read = Availability::from_presence(&presence).unwrap();
+        assert_eq!(
+            to_pidf(&juliet(), [("r", &read)]),
+            to_pidf(&juliet(), [("r", &plain)])
+        );
+
+        let tuple = |extension: &str| {
+            format!(
+                "<tuple id='r'><status><basic>open</basic>{extension}</status>{extension}\
+                 <contact priority='0.007'>sip:a@b</contact>{extension}</tuple>{extension}"
+            )
+        };
+        let shown = |tuple: String| {
+            let xml = format!(
+                "<presence xmlns='urn:ietf:params:xml:ns:pidf' \
+                 xmlns:r='urn:ietf:params:xml:ns:pidf:rpid' \
+                 xmlns:d='urn:ietf:params:xml:ns:pidf:data-model'>{tuple}</presence>"
+            );
+            let document = Document::parse(xml.as_bytes()).unwrap();
+            to_xmpp(&document, None)["r"].to_presence()
+        };
+        let expected = plain.to_presence();
+        assert_eq!(shown(tuple("")), expected);
+        for extension in [
+            "<r:mood><r:note>no</r:note><r:happy/></r:mood>",
+            "<r:user-input>idle</r:user-input>",
+            "<d:device id='d'><d:note>no</d:note><d:deviceID>urn:x:d</d:deviceID></d:device>",
+            "<geopriv xmlns='urn:ietf:params:xml:ns:pidf:geopriv10'><note>no</note></geopriv>",
+            "<c xmlns='http://jabber.org/protocol/caps'/>",
+        ] {
+            assert_eq!(shown(tuple(extension)), expected, "{extension}");
+        }
     }
 
     #[test]
