@@ -74,13 +74,13 @@ fn what_is_emitted_is_valid() {
     );
     assert_eq!(complaint("emitted.xml", &document.to_xml()), None);
     for (show, activity) in [
-        (Show::Away, "away"),
-        (Show::Xa, "away"),
-        (Show::Dnd, "busy"),
+        (Show::Away, "away>"),
+        (Show::Xa, "away>"),
+        (Show::Dnd, "busy/>"),
     ] {
         let shown = availability(true, Some(show), 0, &texts);
         let xml = to_pidf(&entity, [("r", &shown)]).to_xml();
-        assert!(xml.contains(&format!("<rpid:{activity}>")), "{xml}");
+        assert!(xml.contains(&format!("<rpid:{activity}")), "{xml}");
         assert_eq!(complaint("rich.xml", &xml), None);
     }
     let empty = to_pidf(&entity, []);

@@ -146,7 +146,8 @@ fn delayed_since(payload: &Element) -> Option<Moment> {
 
 fn nick(payload: &Element) -> Option<Box<str>> {
     let text = payload.is("nick", NICK).then(|| payload.text())?;
-    Some(text.trim().into()).filter(|nick: &Box<str>| !nick.is_empty())
+    let nick = text.trim();
+    (!nick.is_empty()).then(|| nick.into())
 }
 
 /// XMPP to SIP: a document with one tuple per resource (`""` is the bare JID), in the order given, each

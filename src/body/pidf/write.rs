@@ -100,8 +100,12 @@ fn write_activities(out: &mut String, activities: &[Activity]) {
     out.push('>');
     for activity in activities {
         let name = activity.name();
-        // Baresip looks for the very text `<rpid:away/>` and takes it for offline.
-        out.push_str(&format!("<rpid:{name}></rpid:{name}>"));
+        // Baresip looks for these very texts, and takes `<rpid:away/>` for offline.
+        if *activity == Activity::Away {
+            out.push_str(&format!("<rpid:{name}></rpid:{name}>"));
+        } else {
+            out.push_str(&format!("<rpid:{name}/>"));
+        }
     }
     out.push_str("</rpid:activities>");
 }
@@ -274,6 +278,18 @@ mod tests {
             }.to_xml();
             prop_assert!(Document::parse(xml.as_bytes()).is_ok(), "{}", xml);
         }
+    }
+
+    /// What phones were seen to look for as text.
+    #[test]
+    fn activities_are_written_as_phones_want_them() {
+        let person = |activity| {
+            let mut out = String::new();
+            write_activities(&mut out, &[activity]);
+            out
+        };
+        assert!(person(Activity::Busy).contains("<rpid:busy/>"));
+        assert!(person(Activity::Away).contains("<rpid:away></rpid:away>"));
     }
 
     #[test]
