@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The PIDF documents that the gateway emits are valid against the schema of RFC 3863 §4.4.
+//! The presence documents that the gateway emits are valid against the schemas of RFC 3863 §4.4, RFC 4479 §5.1,
+//! RFC 4480 §5.1 and RFC 4482 §5.
 
 use std::fs;
 use std::path::Path;
@@ -7,11 +8,12 @@ use std::process::Command;
 
 use stox::address::Aor;
 use stox::mapping::presence::{Availability, to_pidf};
+use stox::record::Moment;
 use xmpp_parsers::presence::Show;
 
 /// What `xmllint` has against a document; `None` if it is valid.
 fn complaint(name: &str, xml: &str) -> Option<String> {
-    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/pidf/pidf.xsd");
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/pidf/presence.xsd");
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&file, xml).expect("the target folder is writable");
     let output = Command::new("xmllint")
@@ -38,6 +40,8 @@ fn availability(
         show,
         statuses,
         priority,
+        since: Some(Moment(1_795_245_301_710)),
+        nick: Some("Jule & \u{1}<Co>".into()),
     }
 }
 
@@ -69,6 +73,16 @@ fn what_is_emitted_is_valid() {
         resources.iter().map(|(resource, shown)| (*resource, shown)),
     );
     assert_eq!(complaint("emitted.xml", &document.to_xml()), None);
+    for (show, activity) in [
+        (Show::Away, "away>"),
+        (Show::Xa, "away>"),
+        (Show::Dnd, "busy/>"),
+    ] {
+        let shown = availability(true, Some(show), 0, &texts);
+        let xml = to_pidf(&entity, [("r", &shown)]).to_xml();
+        assert!(xml.contains(&format!("<rpid:{activity}")), "{xml}");
+        assert_eq!(complaint("rich.xml", &xml), None);
+    }
     let empty = to_pidf(&entity, []);
     assert_eq!(complaint("empty.xml", &empty.to_xml()), None);
 }
@@ -79,4 +93,13 @@ fn the_schema_can_refuse() {
                <tuple id='1'><status><basic>away</basic></status></tuple></presence>";
     let said = complaint("refused.xml", xml).unwrap();
     assert!(said.contains("xs:ID") && said.contains("'away'"), "{said}");
+    let xml = "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:a@b'>\
+               <person xmlns='urn:ietf:params:xml:ns:pidf:data-model' id='p'>\
+               <activities xmlns='urn:ietf:params:xml:ns:pidf:rpid'><dozing/></activities>\
+               <display-name xmlns='urn:ietf:params:xml:ns:pidf:cipid'><b/></display-name>\
+               <note lang='en'/></person></presence>";
+    let said = complaint("refused_person.xml", xml).unwrap();
+    for fault in ["dozing", "display-name", "'lang'"] {
+        assert!(said.contains(fault), "{said}");
+    }
 }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use minidom::Element;
 use stox::address::{Aor, DomainMap, SipUri};
-use stox::body::pidf::{Basic, Document, MIME};
+use stox::body::pidf::{Activity, Basic, Document, MIME};
 use stox::mapping::presence::{Availability, to_pidf, to_xmpp};
 use stox::sip::{Headers, Message, Method, NameAddr, Status, SubscriptionState, TerminationReason};
 use stox::stanza::Stanza;
@@ -550,7 +550,11 @@ fn xmpp_to_sip_notification() {
         .and_then(|from| from.resource())
         .unwrap()
         .as_str();
-    assert_eq!(to_pidf(&entity, [(resource, &shown)]), sip(19).document());
+    let (mapped, printed) = (to_pidf(&entity, [(resource, &shown)]), sip(19).document());
+    // Beside what the example says, for phones that do not know `<show/>`.
+    assert_eq!(mapped.person.activities, [Activity::Away]);
+    let person = printed.person.clone();
+    assert_eq!(Document { person, ..mapped }, printed);
 }
 
 #[test]

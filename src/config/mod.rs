@@ -10,6 +10,7 @@ mod credential;
 mod federation;
 mod limit;
 mod parameter;
+mod resources;
 
 pub use component::Component;
 pub use contact::Contact;
@@ -17,6 +18,7 @@ pub use credential::Credential;
 pub use federation::Dialback;
 pub use limit::{Limit, Reached};
 pub use parameter::{ConfigError, PARAMETERS, Parameter};
+pub use resources::NotifyResources;
 
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -77,6 +79,8 @@ pub struct Config {
     pub expires_max: u32,
     /// `notify_interval`: shortest time between two NOTIFYs of one dialog about presence, seconds; 0 is none.
     pub notify_interval: u32,
+    /// `notify_resources`: whether a change of one resource is told with all the others.
+    pub notify_resources: NotifyResources,
     /// `max_dialogs`: dialogs kept; more are refused.
     pub max_dialogs: u32,
     /// `max_user_dialogs`: dialogs of one watcher; 0 is no limit.
@@ -152,6 +156,7 @@ impl Default for Config {
             expires_min: 60,
             expires_max: 3600,
             notify_interval: 5,
+            notify_resources: NotifyResources::default(),
             max_dialogs: 1_000_000,
             max_user_dialogs: 1000,
             max_domain_dialogs: 50_000,
@@ -220,6 +225,7 @@ impl Config {
             "max_user_subscribes" => self.max_user_subscribes = number(value, 0..=100_000)?,
             "max_domain_subscribes" => self.max_domain_subscribes = number(value, 0..=100_000)?,
             "notify_interval" => self.notify_interval = number(value, 0..=300)?,
+            "notify_resources" => self.notify_resources = NotifyResources::parse(value)?,
             "max_body" => self.max_body = number(value, 512..=65_536)?,
             "max_pidf" => self.pidf.bytes = number(value, 512..=65_536)?,
             "max_pidf_tuples" => self.pidf.tuples = number(value, 1..=256)?,
@@ -567,6 +573,7 @@ mod tests {
             ("max_xml_name", "190"),
             ("max_xml_namespaces", "20"),
             ("notify_interval", "0"),
+            ("notify_resources", "apart"),
             ("outbound_proxy", "sip:127.0.0.1:5060;transport=tcp"),
             ("ports", "2"),
             ("private_key", "/etc/stox/sip.example.key"),
@@ -631,6 +638,7 @@ mod tests {
         assert_eq!(config.listen_tls, ["192.0.2.1:5270".parse().unwrap()]);
         assert_eq!(config.resolvers, ["192.0.2.53:53".parse().unwrap()]);
         assert_eq!((config.dialback, config.link_idle), (Dialback::Off, 0));
+        assert_eq!(config.notify_resources, NotifyResources::Apart);
         assert_eq!(
             [
                 config.certificates,
@@ -713,6 +721,7 @@ mod tests {
             ("private_key", "/etc/", "absolute path"),
             ("ca_list", "", "absolute path"),
             ("dialback", "on", "\"off\" or \"tls\""),
+            ("notify_resources", "all", "\"together\" or \"apart\""),
             ("resolver", "dns.example", "ADDRESS:PORT"),
             ("resolver", "192.0.2.53:0", "ADDRESS:PORT"),
             ("sip_domain", "a b", "domain name"),

@@ -49,6 +49,7 @@ pub const PARAMETERS: &[Parameter] = &[
     number("max_xml_name"),
     number("max_xml_namespaces"),
     number("notify_interval"),
+    text("notify_resources"),
     text("outbound_proxy"),
     number("ports"),
     text("private_key"),

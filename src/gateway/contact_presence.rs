@@ -42,9 +42,15 @@ impl ContactPresence {
     ///
     /// A resource that leaves stays as a closed tuple until the next change, so that the NOTIFY about it says
     /// so (RFC 8048 §6.2 note 5). From the bare JID `unavailable` means all of them.
-    pub(super) fn update(&mut self, resource: &str, availability: Availability) -> bool {
+    /// Said again, it began when it was said first.
+    pub(super) fn update(&mut self, resource: &str, mut availability: Availability) -> bool {
         let before = self.clone();
         self.known = true;
+        if let Some(heard) = self.resources.get(resource)
+            && heard.shows == availability
+        {
+            availability.since = heard.shows.since.or(availability.since);
+        }
         if availability.available {
             self.resources.retain(|_, heard| heard.shows.available);
             let is_new = !self.resources.contains(resource);
@@ -120,12 +126,15 @@ pub(super) fn offline() -> Availability {
         show: None,
         statuses: Vec::new(),
         priority: 0,
+        since: None,
+        nick: None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Moment;
 
     fn online() -> Availability {
         Availability {
@@ -150,6 +159,23 @@ mod tests {
         assert_eq!(shown(&p), [("b", true), ("c", true)]);
         assert!(p.update("", offline()));
         assert_eq!(shown(&p), [("b", false), ("c", false)]);
+    }
+
+    #[test]
+    fn what_is_said_again_began_when_it_was_said_first() {
+        let mut p = ContactPresence::default();
+        let since = |p: &ContactPresence| p.resources().map(|(_, a)| a.since).collect::<Vec<_>>();
+        for (availability, changes, began) in [
+            (online(), true, 1),
+            (online(), false, 1),
+            (offline(), true, 3),
+            (offline(), false, 3),
+            (online(), true, 5),
+        ] {
+            let now = Moment(if changes { began } else { 1000 });
+            assert_eq!(p.update("a", availability.heard(now)), changes);
+            assert_eq!(since(&p), [Some(Moment(began))]);
+        }
     }
 
     #[test]

@@ -240,6 +240,10 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
         parameters::set::<{ parameters::place("notify_interval") }>,
     ),
     text(
+        name(c"notify_resources"),
+        parameters::set::<{ parameters::place("notify_resources") }>,
+    ),
+    text(
         name(c"outbound_proxy"),
         parameters::set::<{ parameters::place("outbound_proxy") }>,
     ),

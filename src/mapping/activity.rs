@@ -36,6 +36,20 @@ pub(super) fn to_show(activities: &[Activity]) -> Option<Show> {
     shown
 }
 
+/// What the person does who shows this; the person behind several resources is as available as the most
+/// available one (RFC 8048 §6.2).
+pub(super) fn from_shows<'a>(shows: impl Iterator<Item = Option<&'a Show>>) -> Option<Activity> {
+    let mut least_away = None;
+    for show in shows {
+        match show {
+            None | Some(Show::Chat) => return None,
+            Some(Show::Dnd) => least_away = Some(Activity::Busy),
+            Some(Show::Away | Show::Xa) => least_away = least_away.or(Some(Activity::Away)),
+        }
+    }
+    least_away
+}
+
 fn one_to_show(activity: Activity) -> Option<Show> {
     match activity {
         Activity::Appointment
@@ -86,6 +100,26 @@ mod tests {
             (&[Away, Sleeping, Lunch], Some(Show::Xa)),
         ] {
             assert_eq!(to_show(activities), show, "{activities:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_resources_the_most_available_counts() {
+        use Show::{Away, Chat, Dnd, Xa};
+        for (shows, activity) in [
+            (&[][..], None),
+            (&[None], None),
+            (&[Some(Chat)], None),
+            (&[Some(Away)], Some(Activity::Away)),
+            (&[Some(Xa)], Some(Activity::Away)),
+            (&[Some(Dnd)], Some(Activity::Busy)),
+            (&[Some(Dnd), Some(Away)], Some(Activity::Busy)),
+            (&[Some(Away), Some(Dnd)], Some(Activity::Busy)),
+            (&[Some(Away), Some(Dnd), None], None),
+            (&[Some(Xa), Some(Chat)], None),
+        ] {
+            let read = from_shows(shows.iter().map(Option::as_ref));
+            assert_eq!(read, activity, "{shows:?}");
         }
     }
 

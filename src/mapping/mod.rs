@@ -5,4 +5,5 @@ mod activity;
 pub mod call;
 pub mod error;
 pub mod presence;
+mod timestamp;
 mod tuple_id;

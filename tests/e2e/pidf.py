@@ -10,7 +10,7 @@ import place
 from program import find
 
 _PIDF = "{urn:ietf:params:xml:ns:pidf}"
-_SCHEMA = place.ROOT / "tests" / "vectors" / "pidf" / "pidf.xsd"
+_SCHEMA = place.ROOT / "tests" / "vectors" / "pidf" / "presence.xsd"
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Tuple:
 
 
 def read(notify):
-    """The tuples of a NOTIFY, after its body was found valid by RFC 3863's schema."""
+    """The tuples of a NOTIFY, after its body was found valid by the schemas of PIDF and its extensions."""
     assert notify["content-type"].split(";")[0] == "application/pidf+xml", str(notify)
     validate(notify.body)
     root = tree.fromstring(notify.body.encode())

@@ -13,9 +13,10 @@ def test_linphone_and_an_xmpp_user_see_each_other(scene):
     juliet.presence("romeo@sip.example", "subscribed")
     romeo.wait_for_screen('Friend "juliet" <sip:juliet@xmpp.example> is Online')
     juliet.show("away")
-    # It shows RPID only, so the screen says Online again; what it got is in its log.
+    romeo.wait_for_screen('Friend "juliet" <sip:juliet@xmpp.example> is Away')
     romeo.wait_for_wire(">away<")
     juliet.show("dnd")
+    romeo.wait_for_screen('Friend "juliet" <sip:juliet@xmpp.example> is Busy')
     romeo.wait_for_wire(">dnd<")
     juliet.logout()
     romeo.wait_for_screen('Friend "juliet" <sip:juliet@xmpp.example> is Offline')
@@ -36,6 +37,11 @@ def test_baresip_and_an_xmpp_user_see_each_other(scene):
     nurse.wait_registered()
     juliet.expect_presence("nurse@sip.example", "subscribe")
     juliet.presence("nurse@sip.example", "subscribed")
+    nurse.wait_contact("juliet", "Online")
+    juliet.show("dnd")
+    nurse.wait_contact("juliet", "Busy")
+    # Away is not offline.
+    juliet.show("away")
     nurse.wait_contact("juliet", "Online")
     juliet.logout()
     nurse.wait_contact("juliet", "Offline")

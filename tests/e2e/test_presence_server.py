@@ -22,6 +22,10 @@ RULES = """<?xml version="1.0"?>
 </ruleset>
 """
 
+ON_THE_PHONE = """<dm:person xmlns:dm="urn:ietf:params:xml:ns:pidf:data-model" id="p1">
+  <rpid:activities xmlns:rpid="urn:ietf:params:xml:ns:pidf:rpid"><rpid:on-the-phone/></rpid:activities>
+</dm:person>"""
+
 
 def put_rules(kamailio, user, watcher, handling, password="secret"):
     """What a SIP user's client does to approve (`allow`) or refuse (`block`) a watcher; returns the HTTP status."""
@@ -66,6 +70,17 @@ def test_shows_a_registered_phone_as_open(stage):
     juliet.expect_presence(bare(romeo))
     romeo.register(expires=0)
     juliet.expect_presence(bare(romeo), "unavailable")
+
+
+def test_shows_who_is_on_the_phone_as_busy(stage):
+    scene = stage(force_active=True)
+    juliet, romeo = scene.xmpp("juliet"), scene.sip("romeo")
+    romeo.register()
+    juliet.presence(bare(romeo), "subscribe")
+    juliet.expect_presence(bare(romeo), "subscribed")
+    on_the_phone = pidf(bare(romeo)).replace("</presence>", ON_THE_PHONE + "</presence>")
+    romeo.publish(on_the_phone)
+    juliet.expect_presence(bare(romeo), show="dnd")
 
 
 def test_answers_404_for_somebody_who_does_not_exist(stage):

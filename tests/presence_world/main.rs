@@ -10,6 +10,7 @@ mod crowd;
 mod forks;
 mod hostile;
 mod limits;
+mod notifications;
 mod outage;
 mod pace;
 mod poll;

@@ -27,6 +27,8 @@ pub struct Person {
     pub activities: Vec<Activity>,
     /// Notes of the person and of the activities.
     pub notes: Vec<Note>,
+    /// How the person would be called (RFC 4482 §3.2); the last one where there are several.
+    pub name: Option<String>,
 }
 
 /// One means of communication (RFC 3863 §4.1.2); for the gateway, one XMPP resource.

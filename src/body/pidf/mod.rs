@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! PIDF, the presence document of SIP (RFC 3863), with the `<show/>` extension of RFC 8048 §6.2, the person
-//! of the data model (RFC 4479 §3.2) and its activities (RFC 4480 §3.2).
+//! of the data model (RFC 4479 §3.2), its activities (RFC 4480 §3.2) and its name (RFC 4482 §3.2).
 //!
 //! In: the body of a NOTIFY. Out: a [`Document`]. Reading is liberal (element order, unknown extensions,
 //! RFC 4479's `<person>` before the tuples) and bounded; a DTD, a processing instruction or an undefined

@@ -46,6 +46,7 @@ pub enum Excess {
 
 pub(super) const PIDF: &str = "urn:ietf:params:xml:ns:pidf";
 pub(super) const DATA_MODEL: &str = "urn:ietf:params:xml:ns:pidf:data-model";
+pub(super) const CIPID: &str = "urn:ietf:params:xml:ns:pidf:cipid";
 pub(super) const RPID: &str = "urn:ietf:params:xml:ns:pidf:rpid";
 
 /// Why a body is not a presence document.
@@ -120,6 +121,7 @@ enum Place {
     Note,
     Timestamp,
     Person,
+    Name,
     Activities,
     Activity(Activity),
     Relationship,
@@ -135,6 +137,7 @@ impl Place {
             (Self::Presence | Self::Tuple, PIDF, "note")
             | (Self::Person, DATA_MODEL | PIDF, "note")
             | (Self::Activities, RPID, "note") => Self::Note,
+            (Self::Person, CIPID, "display-name") => Self::Name,
             (Self::Person | Self::Tuple | Self::Status, RPID, "activities") => Self::Activities,
             (Self::Activities, RPID, name) => {
                 Activity::named(name).map_or(Self::Ignored, Self::Activity)
@@ -214,6 +217,7 @@ impl Builder {
             | Place::Contact(_)
             | Place::Note
             | Place::Timestamp
+            | Place::Name
             | Place::Activity(_) => self.text.clear(),
             Place::Status
             | Place::Person
@@ -272,6 +276,9 @@ impl Builder {
                     None => &mut document.notes,
                 };
                 add_note(notes, closed.lang, self.text.clone(), self.limits.notes)?;
+            }
+            (Place::Name, _) => {
+                document.person.name = Some(text.to_owned()).filter(|name| !name.is_empty());
             }
             (Place::Activity(activity), tuple) => {
                 let (activities, notes) = match tuple {
@@ -434,7 +441,8 @@ mod tests {
              <p:note xml:lang='fr'>a table</p:note></p:person>\
              <tuple id='t'/><note>all</note>\
              <p:person xmlns:p='urn:ietf:params:xml:ns:pidf:data-model' id='p2'>\
-             <activities xmlns='urn:ietf:params:xml:ns:pidf:rpid'><busy/></activities></p:person>",
+             <activities xmlns='urn:ietf:params:xml:ns:pidf:rpid'><busy/></activities>\
+             <display-name xmlns='urn:ietf:params:xml:ns:pidf:cipid'> Romeo </display-name></p:person>",
         )
         .unwrap();
         let note = |lang: &str, text: &str| Note {
@@ -454,6 +462,7 @@ mod tests {
                 note("en", "humming"),
                 note("fr", "a table"),
             ],
+            name: Some("Romeo".to_owned()),
         };
         assert_eq!(document.person, expected);
         assert_eq!(document.notes.len(), 1);

@@ -6,7 +6,7 @@ use xmpp_parsers::presence::Show;
 
 use crate::body::is_xml_char;
 
-use super::read::{DATA_MODEL, PIDF, RPID};
+use super::read::{CIPID, DATA_MODEL, PIDF, RPID};
 use super::{Activity, Basic, Document, Note, Person, Tuple};
 
 impl Document {
@@ -79,6 +79,13 @@ fn write_person(out: &mut String, person: &Person) {
     attribute(out, "id", "person");
     out.push('>');
     write_activities(out, &person.activities);
+    if let Some(name) = &person.name {
+        out.push_str("<cipid:display-name");
+        attribute(out, "xmlns:cipid", CIPID);
+        out.push('>');
+        escape(out, name);
+        out.push_str("</cipid:display-name>");
+    }
     write_notes(out, "dm:", &person.notes);
     out.push_str("</dm:person>");
 }
@@ -92,7 +99,13 @@ fn write_activities(out: &mut String, activities: &[Activity]) {
     attribute(out, "xmlns:rpid", RPID);
     out.push('>');
     for activity in activities {
-        out.push_str(&format!("<rpid:{}/>", activity.name()));
+        let name = activity.name();
+        // Baresip looks for these very texts, and takes `<rpid:away/>` for offline.
+        if *activity == Activity::Away {
+            out.push_str(&format!("<rpid:{name}></rpid:{name}>"));
+        } else {
+            out.push_str(&format!("<rpid:{name}/>"));
+        }
     }
     out.push_str("</rpid:activities>");
 }
@@ -217,8 +230,12 @@ mod tests {
             tuples
         });
         let notes = || prop::collection::vec(note(), 0..3);
-        let person =
-            (activities(), notes()).prop_map(|(activities, notes)| Person { activities, notes });
+        let name = prop::option::of(trimmed_text().prop_filter("said", |name| !name.is_empty()));
+        let person = (activities(), notes(), name).prop_map(|(activities, notes, name)| Person {
+            activities,
+            notes,
+            name,
+        });
         (legal_text(), tuples, notes(), person).prop_map(|(entity, tuples, notes, person)| {
             Document {
                 entity,
@@ -253,10 +270,26 @@ mod tests {
                 entity,
                 tuples: vec![tuple],
                 notes: vec![note.clone()],
-                person: Person { activities: vec![], notes: vec![note] },
+                person: Person {
+                    activities: vec![],
+                    name: Some(note.text.clone()),
+                    notes: vec![note],
+                },
             }.to_xml();
             prop_assert!(Document::parse(xml.as_bytes()).is_ok(), "{}", xml);
         }
+    }
+
+    /// What phones were seen to look for as text.
+    #[test]
+    fn activities_are_written_as_phones_want_them() {
+        let person = |activity| {
+            let mut out = String::new();
+            write_activities(&mut out, &[activity]);
+            out
+        };
+        assert!(person(Activity::Busy).contains("<rpid:busy/>"));
+        assert!(person(Activity::Away).contains("<rpid:away></rpid:away>"));
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl SipWatchers {
             return;
         };
         if watch.authorization == Some(AuthorizationState::Granted)
-            && watch.presence.update(resource, availability)
+            && watch.presence.update(resource, availability.heard(now))
         {
             self.end_fetches(desk, now, pair);
             self.notify_pair(desk, now, pair, Owed::Change);

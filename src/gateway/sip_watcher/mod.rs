@@ -5,6 +5,7 @@
 //! `subscribe`, `probe` and `unavailable` to the contact.
 
 mod admission;
+mod apart;
 mod contact;
 mod notify;
 mod subscribe;
@@ -25,6 +26,7 @@ use super::dialog::{CallIndex, Dialog};
 use super::ledger::Ledger;
 use super::timers::Timer;
 use super::walks::{LOOKS, News, ROUND, Walks};
+use apart::Apart;
 
 /// Subscriptions that ran out while nothing ran, ended each millisecond after a restart.
 const OVERDUE: usize = 2;
@@ -35,6 +37,7 @@ pub(super) struct SipWatchers {
     watches: IndexMap<Pair, Watch>,
     notifiers: IndexMap<DialogId, Notifier>,
     calls: CallIndex,
+    apart: Apart,
     /// Who is still to be told that a link came or went.
     pub(super) walks: Walks,
     ledger: Ledger,
@@ -61,7 +64,7 @@ struct Notifier {
     told: Moment,
 }
 
-/// What a watcher is still to be told. A NOTIFY always carries the whole state.
+/// What a watcher is still to be told. A NOTIFY always carries the whole state, but for a change that is told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Owed {
     /// Nothing.
@@ -110,6 +113,7 @@ impl SipWatchers {
             watches: IndexMap::new(),
             notifiers: IndexMap::new(),
             calls: CallIndex::default(),
+            apart: Apart::default(),
             walks: Walks::default(),
             ledger: Ledger::new(Direction::ToXmpp),
         }
@@ -169,6 +173,7 @@ impl SipWatchers {
         ] {
             desk.timers.stop(&timer);
         }
+        self.apart.forget(id);
         desk.quota.closed(Direction::ToXmpp, &notifier.dialog.pair);
         self.calls.remove(&notifier.dialog);
         if let Some(change) = notifier.dialog.remove() {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! NOTIFYs to SIP watchers and their results (RFC 6665 §4.2.2, RFC 8048 §6.2).
 //!
-//! One NOTIFY of a dialog is under way at a time; what changes meanwhile goes into the next one, which
-//! always carries the whole state.
+//! One NOTIFY of a dialog is under way at a time; what changes meanwhile goes into the next one. It carries the
+//! whole state, or where resources are told apart, one that has changed, and then the next.
 
 use crate::address::Pair;
-use crate::body::pidf;
-use crate::mapping::presence::to_pidf;
+use crate::body::pidf::{self, Document};
+use crate::config::NotifyResources;
+use crate::mapping::presence::{Availability, to_pidf};
 use crate::record::{AuthorizationState, DialogId, Moment};
 use crate::sip::{SubscriptionState, TerminationReason, retry_after};
 
@@ -14,6 +15,7 @@ use super::super::RequestResult;
 use super::super::contact_presence::{ContactPresence, offline};
 use super::super::desk::{Desk, Purpose};
 use super::super::dialog::ends_usage;
+use super::super::resources::Resources;
 use super::super::timers::Timer;
 use super::{Ending, LastBody, Notifier, Owed, Phase, SipWatchers};
 
@@ -46,7 +48,7 @@ impl SipWatchers {
         if notifier.owed == Owed::Change && notifier.waits(desk, now) {
             return;
         }
-        notifier.owed = Owed::Nothing;
+        let owed = std::mem::replace(&mut notifier.owed, Owed::Nothing);
         desk.timers.stop(&Timer::NotifyPaced(id));
         let Some(watch) = self.watches.get(&notifier.dialog.pair) else {
             return;
@@ -65,7 +67,20 @@ impl SipWatchers {
                 (SubscriptionState::pending(expires), LastBody::Empty)
             }
         };
-        let document = document(&notifier.dialog.pair, &watch.presence, desk, body);
+        let mut apart = None;
+        if body == LastBody::Known && desk.config.notify_resources == NotifyResources::Apart {
+            apart = match owed {
+                Owed::State => Some(self.apart.whole(id, &watch.presence)),
+                Owed::Change | Owed::Nothing => self.apart.next(id, &watch.presence),
+            };
+            if apart.is_none() {
+                return;
+            }
+            if self.apart.owes(id, &watch.presence) {
+                notifier.owed = Owed::Change;
+            }
+        }
+        let document = document(&notifier.dialog.pair, &watch.presence, desk, body, apart);
         let newly_active = granted && !notifier.dialog.active;
         if matches!(notifier.phase, Phase::Ending(_)) {
             notifier.phase = Phase::Ended;
@@ -204,19 +219,25 @@ impl Notifier {
     }
 }
 
-/// The body of a NOTIFY; `None` for one without.
+/// The body of a NOTIFY; `None` for one without. Of resources that are told `apart` it has these alone.
 fn document(
     pair: &Pair,
     presence: &ContactPresence,
     desk: &Desk,
     body: LastBody,
+    apart: Option<Resources<Availability>>,
 ) -> Option<String> {
     let entity = desk.config.gwmap.xmpp_user_on_sip(&pair.xmpp).ok()?;
     match body {
         LastBody::Empty => None,
-        LastBody::Known => presence
-            .is_known()
-            .then(|| to_pidf(&entity, presence.resources()).to_xml()),
+        LastBody::Known => presence.is_known().then(|| {
+            let mut document = to_pidf(&entity, presence.resources());
+            if let Some(apart) = apart {
+                let Document { tuples, .. } = to_pidf(&entity, apart.iter());
+                document.tuples = tuples;
+            }
+            document.to_xml()
+        }),
         LastBody::Closed => {
             let gone = offline();
             let mut resources: Vec<_> = presence

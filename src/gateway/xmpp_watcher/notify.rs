@@ -141,7 +141,7 @@ impl XmppWatchers {
             .record_route()
             .map_err(|_| Refusal::because(400, "Bad Record-Route"))?;
         let body = match package {
-            Package::Presence => Body::Presence(read_document(desk, request)?),
+            Package::Presence => Body::Presence(read_document(desk, now, request)?),
             Package::Dialog => Body::Calls(read_calls(desk, request)?),
         };
         let id = match (known, young, forking) {
@@ -369,6 +369,7 @@ fn read_calls(desk: &mut Desk, request: &Request) -> Result<Option<DialogInfo>, 
 
 fn read_document(
     desk: &mut Desk,
+    now: Moment,
     request: &Request,
 ) -> Result<Option<Resources<Availability>>, Refusal> {
     if request.body.is_empty() {
@@ -381,7 +382,9 @@ fn read_document(
     match Document::parse_within(&request.body, limits, shape) {
         Ok(document) => {
             let language = request.headers.first("Content-Language");
-            Ok(Some(to_xmpp(&document, language).into_iter().collect()))
+            let shown = to_xmpp(&document, language).into_iter();
+            let told = shown.map(|(resource, availability)| (resource, availability.told(now)));
+            Ok(Some(told.collect()))
         }
         Err(PidfError::TooLarge(excess)) => {
             desk.counters.reached.count(excess.into());
