@@ -7,10 +7,12 @@
 mod aor;
 mod domain;
 mod escape;
+mod number;
 mod uri;
 
 pub use aor::{Aor, AorError, Pair, Users};
 pub(crate) use domain::domain_name;
 pub use domain::{AddressError, DomainMap, DomainMapError, DomainPattern};
 pub use jid::{BareJid, FullJid, Jid};
+pub use number::{NumberPlan, NumberPlanError};
 pub use uri::{Scheme, SipUri, UriError};

@@ -22,7 +22,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::address::{DomainMap, DomainPattern, Scheme, SipUri, domain_name};
+use crate::address::{DomainMap, DomainPattern, NumberPlan, Scheme, SipUri, domain_name};
 use crate::body::{Shape, pidf};
 use crate::stanza::LinkName;
 
@@ -33,6 +33,8 @@ pub struct Config {
     pub sip_domains: Vec<String>,
     /// `gwmap`, repeatable.
     pub gwmap: DomainMap,
+    /// `tel`, repeatable: whose users telephone numbers are.
+    pub numbers: NumberPlan,
     /// `xmpp_allow`, repeatable: XMPP domains the gateway serves; empty serves none.
     pub xmpp_allow: Vec<DomainPattern>,
     /// `xmpp_deny`, repeatable: exceptions from `xmpp_allow`.
@@ -122,6 +124,7 @@ impl Default for Config {
         Self {
             sip_domains: Vec::new(),
             gwmap: DomainMap::default(),
+            numbers: NumberPlan::default(),
             xmpp_allow: Vec::new(),
             xmpp_deny: Vec::new(),
             components: Vec::new(),
@@ -180,6 +183,10 @@ impl Config {
             }
             "gwmap" => self
                 .gwmap
+                .add(value)
+                .map_err(|e| ConfigError(format!("is refused: {e}")))?,
+            "tel" => self
+                .numbers
                 .add(value)
                 .map_err(|e| ConfigError(format!("is refused: {e}")))?,
             "xmpp_allow" => self.xmpp_allow.push(pattern(value)?),
@@ -243,6 +250,7 @@ impl Config {
             ));
         }
         self.check_names()?;
+        self.check_numbers()?;
         self.check_components()?;
         self.check_federation()?;
         if self.expires_min > self.expires_max {
@@ -294,6 +302,17 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<(), ConfigError> {
+        let nobodys =
+            |domain: &&str| !self.is_sip_domain(domain) && !self.serves_name_on_sip(domain);
+        match self.numbers.domains().find(nobodys) {
+            Some(domain) => Err(ConfigError(format!(
+                "tel gives numbers to \"{domain}\", which is no sip_domain and no XMPP domain that is served",
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn check_components(&self) -> Result<(), ConfigError> {
@@ -389,6 +408,11 @@ impl Config {
         self.sip_domains
             .iter()
             .any(|d| d.eq_ignore_ascii_case(domain))
+    }
+
+    /// Whether a host as SIP names it is an XMPP domain that the gateway serves.
+    pub fn serves_name_on_sip(&self, host: &str) -> bool {
+        !self.is_sip_domain(host) && self.serves_xmpp_domain(self.gwmap.xmpp_domain_from_sip(host))
     }
 
     /// Whether the gateway serves that XMPP domain (its XMPP name, any case).

@@ -56,6 +56,7 @@ pub const PARAMETERS: &[Parameter] = &[
     number("restart_backoff"),
     text("sip_domain"),
     text("store"),
+    text("tel"),
     number("threads"),
     text("xmpp_allow"),
     text("xmpp_deny"),
