@@ -191,8 +191,8 @@ mod tests {
     }
 
     fn user_of(text: &str) -> Result<String, AorError> {
-        let aor = plan().aor(&SipUri::parse(text).unwrap())?;
-        Ok(aor.to_string())
+        let uri = SipUri::parse(text).map_err(|_| AorError::NotSip)?;
+        Ok(plan().aor(&uri)?.to_string())
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl Desk {
 
     fn link_between(&self, aor: &Aor, remote: &str) -> LinkName {
         let local = self.config.gwmap.sip_domain_on_xmpp(aor.host());
-        self.config.link(local, remote)
+        self.config.link(&local, remote)
     }
 
     /// Whether stanzas can be sent between the users of a pair.

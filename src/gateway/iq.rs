@@ -9,10 +9,11 @@ use xmpp_parsers::disco::{
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::ns;
 use xmpp_parsers::ping::Ping;
-use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+use xmpp_parsers::stanza_error::DefinedCondition;
 use xmpp_parsers::version::{VersionQuery, VersionResult};
 
 use crate::address::Jid;
+use crate::stanza::error;
 
 /// The answer to an iq; `None` for a result or an error.
 pub(super) fn answer(iq: Iq) -> Option<Iq> {
@@ -40,13 +41,7 @@ pub(super) fn answer(iq: Iq) -> Option<Iq> {
             from: to,
             to: from,
             id,
-            error: StanzaError {
-                type_: ErrorType::Cancel,
-                by: None,
-                defined_condition: condition,
-                texts: std::collections::BTreeMap::new(),
-                other: None,
-            },
+            error: error(condition),
             payload: None,
         },
     })
