@@ -25,6 +25,7 @@ use stox::process::EXIT_CANNOT_START;
 use stox::record::{
     AuthorizationRecord, AuthorizationState, Change, DialogId, DialogRecord, Direction, Moment,
 };
+use stox::sip::Package;
 use stox::store::{Sqlite, Store};
 
 /// How long anything may take.
@@ -435,6 +436,7 @@ fn fill(database: &Path, dialogs: u32) {
             direction: Direction::ToXmpp,
             state: AuthorizationState::Granted,
             since: now,
+            heard: now,
         }));
         changes.push(Change::PutDialog(Box::new(DialogRecord {
             id: DialogId(u64::from(n)),
@@ -444,6 +446,7 @@ fn fill(database: &Path, dialogs: u32) {
             local_tag: format!("ours-{n}"),
             remote_tag: Some("theirs".to_owned()),
             event_id: None,
+            package: Package::Presence,
             local_uri: format!("sip:juliet{n}@xmpp.example"),
             remote_uri: format!("sip:romeo{n}@sip.example"),
             remote_target: "sip:romeo@192.0.2.7:5060".to_owned(),

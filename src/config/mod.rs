@@ -6,12 +6,14 @@
 
 mod component;
 mod contact;
+mod credential;
 mod federation;
 mod limit;
 mod parameter;
 
 pub use component::Component;
 pub use contact::Contact;
+pub use credential::Credential;
 pub use federation::Dialback;
 pub use limit::{Limit, Reached};
 pub use parameter::{ConfigError, PARAMETERS, Parameter};
@@ -60,6 +62,8 @@ pub struct Config {
     pub resolvers: Vec<SocketAddr>,
     /// `contact`, repeatable: what the gateway's Contacts say; must lead back to this Kamailio.
     pub contacts: Vec<Contact>,
+    /// `credential`, repeatable: answers challenges of servers beyond this Kamailio, one for each realm.
+    pub credentials: Vec<Credential>,
     /// `event_callback`: the function for events in a script that is not in Kamailio's own language.
     pub event_callback: Option<String>,
     /// `outbound_proxy`: SIP URI where the gateway's own initial requests go.
@@ -118,8 +122,11 @@ pub struct Config {
     pub pidf: pidf::Limits,
     /// `max_xml_depth`, `max_xml_attributes`, `max_xml_namespaces`, `max_xml_name`: of stanzas and documents.
     pub xml: Shape,
-    /// `probe_timeout`: how long a one-shot SUBSCRIBE waits for a probe's answer, seconds.
+    /// `probe_timeout`: how long a one-shot SUBSCRIBE, or a refresh, waits for a probe's answer, seconds.
     pub probe_timeout: u32,
+    /// `watcher_idle`: an XMPP watcher who was not heard of for so long has no subscription, seconds; 0 is
+    /// never.
+    pub watcher_idle: u32,
 }
 
 impl Default for Config {
@@ -139,6 +146,7 @@ impl Default for Config {
             dialback: Dialback::default(),
             resolvers: Vec::new(),
             contacts: Vec::new(),
+            credentials: Vec::new(),
             event_callback: None,
             outbound_proxy: None,
             store: PathBuf::from("/var/lib/stox/stox.db"),
@@ -168,6 +176,7 @@ impl Default for Config {
             pidf: pidf::Limits::default(),
             xml: Shape::default(),
             probe_timeout: 5,
+            watcher_idle: 604_800,
         }
     }
 }
@@ -203,6 +212,7 @@ impl Config {
             "dialback" => self.dialback = Dialback::parse(value)?,
             "resolver" => self.resolvers.push(federation::resolver(value)?),
             "contact" => self.contacts.push(Contact::parse(value)?),
+            "credential" => self.credentials.push(Credential::parse(value)?),
             "event_callback" => self.event_callback = Some(function(value)?),
             "outbound_proxy" => self.outbound_proxy = Some(sip_uri(value)?),
             "store" => self.store = store(value)?,
@@ -238,6 +248,7 @@ impl Config {
             // RFC 6120 §13.12 wants at least 10000 bytes.
             "max_stanza" => self.max_stanza = number(value, 10_000..=16_777_216)?,
             "probe_timeout" => self.probe_timeout = number(value, 1..=30)?,
+            "watcher_idle" => self.watcher_idle = number(value, 0..=31_536_000)?,
             _ => return Err(ConfigError::new("is not a parameter of stox")),
         }
         Ok(())
@@ -549,6 +560,7 @@ mod tests {
                 "domain=sip.example;host=localhost;port=5347;secret=s",
             ),
             ("contact", "[::1]:5060"),
+            ("credential", "realm=b.example;user=gateway;password=hidden"),
             ("dialback", "off"),
             ("event_callback", "ksr_stox_event"),
             ("expires_max", "600"),
@@ -591,6 +603,7 @@ mod tests {
             ("store", "sqlite:/tmp/x.db"),
             ("tel", "+1201=sip.example"),
             ("threads", "4"),
+            ("watcher_idle", "86400"),
             ("xmpp_allow", "*"),
             ("xmpp_deny", "*.bad.example"),
         ];
@@ -627,6 +640,8 @@ mod tests {
             (config.max_dialogs, config.max_stanza, config.probe_timeout),
             (10, 10_000, 3)
         );
+        assert_eq!(config.watcher_idle, 86_400);
+        assert_eq!(config.credentials[0].user, "gateway");
         assert_eq!((config.components.len(), config.xmpp_deny.len()), (1, 1));
         assert_eq!((config.handshake_timeout, config.max_handshake), (7, 2000));
         assert_eq!((config.max_body, config.notify_interval), (1000, 0));
@@ -741,6 +756,8 @@ mod tests {
             ("outbound_proxy", "tel:1", "SIP URI"),
             ("store", "sqlite:x.db", "sqlite:/ABSOLUTE/PATH"),
             ("store", "postgres://u:p@h/db", "only store supported"),
+            ("credential", "gateway:hidden", "realm=...;user=..."),
+            ("watcher_idle", "31536001", "from 0 to 31536000"),
             ("no_such", "1", "not a parameter"),
         ] {
             let error = Config::default().set(name, value).unwrap_err().to_string();

@@ -16,6 +16,7 @@ pub const PARAMETERS: &[Parameter] = &[
     text("certificate"),
     text("component"),
     text("contact"),
+    text("credential"),
     text("dialback"),
     text("event_callback"),
     number("expires_max"),
@@ -58,6 +59,7 @@ pub const PARAMETERS: &[Parameter] = &[
     text("store"),
     text("tel"),
     number("threads"),
+    number("watcher_idle"),
     text("xmpp_allow"),
     text("xmpp_deny"),
 ];

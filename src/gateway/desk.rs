@@ -25,6 +25,10 @@ const RESULT_DUE_MS: u64 = 40_000;
 /// The methods the gateway serves.
 pub(super) const ALLOW: &str = "SUBSCRIBE, NOTIFY, OPTIONS";
 
+/// How the ids of probes begin: of a contact, and of a watcher.
+const PROBE: &str = "probe";
+pub(super) const WATCHER: &str = "watcher";
+
 /// What a request of ours was for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -210,7 +214,7 @@ impl Desk {
         let mut presence = Presence::new(type_.clone());
         presence.id = match type_ {
             Type::Subscribe => Some(self.identity.stanza("subscribe")),
-            Type::Probe => Some(self.identity.stanza("probe")),
+            Type::Probe => Some(self.identity.stanza(PROBE)),
             Type::None
             | Type::Error
             | Type::Subscribed
@@ -220,6 +224,13 @@ impl Desk {
         };
         let to: BareJid = pair.xmpp.clone();
         self.presence(&pair.sip, "", to.into(), presence)
+    }
+
+    /// Probes the XMPP user of a pair before his subscription is refreshed (RFC 8048 §8.1).
+    pub(super) fn probe_watcher(&mut self, pair: &Pair) -> bool {
+        let mut probe = Presence::new(Type::Probe);
+        probe.id = Some(self.identity.stanza(WATCHER));
+        self.presence(&pair.sip, "", pair.xmpp.clone().into(), probe)
     }
 
     /// Sends any stanza over a link.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::Pair;
 use crate::frame::{Flow, RequestId, Send};
 use crate::record::{Change, DialogId, DialogRecord, Direction, Moment};
-use crate::sip::{Request, Status};
+use crate::sip::{Package, Request, Status};
 
 /// CSeq numbers reserved in the store at a time, so that few requests cost a write and none goes back after
 /// a crash.
@@ -21,6 +21,8 @@ pub(super) struct Dialog {
     pub(super) id: DialogId,
     pub(super) pair: Pair,
     direction: Direction,
+    /// What it is about.
+    pub(super) package: Package,
     /// The peer said `active`, or we did.
     pub(super) active: bool,
     stored: bool,
@@ -93,6 +95,7 @@ impl Dialog {
             id: record.id,
             pair: record.pair.clone(),
             direction: record.direction,
+            package: record.package,
             active: record.active,
             stored: true,
             cseq: record.cseq_reserved,
@@ -131,6 +134,7 @@ impl Dialog {
             local_tag: texts.local_tag.to_owned(),
             remote_tag: texts.remote_tag.map(str::to_owned),
             event_id: texts.event_id.map(str::to_owned),
+            package: self.package,
             local_uri: texts.local_uri.to_owned(),
             remote_uri: texts.remote_uri.to_owned(),
             remote_target: texts.remote_target.to_owned(),
@@ -191,9 +195,10 @@ impl Dialog {
     /// A request inside the dialog, or the one that starts it, with the headers every one of them has.
     pub(super) fn request(&self, method: &str, cseq: u32, contact: String) -> Send {
         let record = self.record();
+        let package = self.package.as_str();
         let event = record
             .event_id
-            .map_or_else(|| "presence".to_owned(), |id| format!("presence;id={id}"));
+            .map_or_else(|| package.to_owned(), |id| format!("{package};id={id}"));
         Send {
             id: RequestId(0),
             order_key: record.id.0,
@@ -303,6 +308,7 @@ mod tests {
             local_tag: "l".into(),
             remote_tag: Some("r".into()),
             event_id: None,
+            package: Package::Presence,
             local_uri: "sip:juliet@example.com".into(),
             remote_uri: "sip:romeo@example.net".into(),
             remote_target: "sip:romeo@192.0.2.1".into(),

@@ -49,6 +49,7 @@ impl Ledger {
                 direction: self.direction,
                 state,
                 since: now,
+                heard: now,
             }),
             None => Change::RemoveAuthorization {
                 pair: pair.clone(),

@@ -10,6 +10,7 @@ use crate::mapping::presence::Availability;
 use crate::record::Moment;
 use crate::stanza::{Inbound, LinkName, Stanza, error};
 
+use super::desk::WATCHER;
 use super::{Gateway, iq};
 
 impl Gateway {
@@ -59,8 +60,14 @@ impl Gateway {
         let desk = &mut self.desk;
         let taken = match presence.type_ {
             Type::Subscribe => self.xmpp_watchers.asked(desk, now, &pair),
+            Type::Probe if to.resource().is_some() => {
+                self.xmpp_watchers.polled(desk, now, &pair, from)
+            }
             Type::Probe => self.xmpp_watchers.probed(desk, now, &pair, from),
             Type::None | Type::Unavailable => {
+                if presence.type_ == Type::None {
+                    self.xmpp_watchers.heard(desk, now, &pair);
+                }
                 if let Some(availability) = Availability::from_presence(&presence) {
                     let resource = from.resource().map_or("", |r| r.as_str());
                     self.sip_watchers
@@ -79,6 +86,9 @@ impl Gateway {
             Type::Error => {
                 if let Some(error) = presence.payloads.iter().find_map(read_error) {
                     let id = presence.id.as_deref();
+                    if id.is_some_and(|id| id.starts_with(WATCHER)) {
+                        self.xmpp_watchers.not_reached(desk, now, &pair, &error);
+                    }
                     self.sip_watchers.failed(desk, now, &pair, id, &error);
                 }
                 Ok(())

@@ -267,7 +267,11 @@ impl Gateway {
             }
             Timer::FetchEnds(id) => self.sip_watchers.fetch_ends(desk, now, id),
             Timer::AskAgain(pair) => self.sip_watchers.ask_again(desk, &pair),
-            Timer::Refresh(id) => self.xmpp_watchers.refresh(desk, now, id),
+            Timer::Refresh(id) => {
+                let pair = self.xmpp_watchers.pair_of(id);
+                let hears = pair.is_some_and(|pair| self.sip_watchers.listens_to(pair));
+                self.xmpp_watchers.refresh_due(desk, now, id, hears);
+            }
             Timer::SubscriberExpires(id) | Timer::FirstNotify(id) => {
                 self.xmpp_watchers.lost(desk, now, id);
             }

@@ -100,6 +100,11 @@ impl TimerTable {
         self.due.contains_key(timer)
     }
 
+    /// When a deadline is set for.
+    pub(super) fn due(&self, timer: &Timer) -> Option<Moment> {
+        self.due.get(timer).copied()
+    }
+
     /// The next deadline and its reason.
     pub(super) fn next(&self) -> Option<(Moment, &'static str)> {
         self.order.first().map(|(at, timer)| (*at, timer.reason()))

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Pair;
 use crate::frame::Flow;
+use crate::sip::Package;
 
 /// Milliseconds since the Unix epoch, never going back while a process lives (see `runtime/`).
 #[derive(
@@ -63,6 +64,8 @@ pub struct AuthorizationRecord {
     pub state: AuthorizationState,
     /// When it came there.
     pub since: Moment,
+    /// When the watcher was last heard of, if it is an XMPP user, to some hours.
+    pub heard: Moment,
 }
 
 /// Identifies a dialog of ours for ever; its text form is the user part of our Contact.
@@ -86,6 +89,8 @@ pub struct DialogRecord {
     pub remote_tag: Option<String>,
     /// `id` of the Event header.
     pub event_id: Option<String>,
+    /// What it is about.
+    pub package: Package,
     /// Our URI in From, as text.
     pub local_uri: String,
     /// The peer's URI in To, as text.
@@ -119,6 +124,13 @@ pub enum Change {
         pair: Pair,
         /// Who watches.
         direction: Direction,
+    },
+    /// An XMPP watcher was heard of; nothing if there is no authorisation.
+    Heard {
+        /// Between whom.
+        pair: Pair,
+        /// When.
+        at: Moment,
     },
     /// Insert or replace a dialog.
     PutDialog(Box<DialogRecord>),

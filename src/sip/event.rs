@@ -1,7 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Event (RFC 6665 §8.2.1).
+//! Event (RFC 6665 §8.2.1), and the packages that there is a room for.
+
+use serde::{Deserialize, Serialize};
 
 use super::syntax::{is_token, param, split_params};
+
+/// An event package that the gateway subscribes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Package {
+    /// `presence` (RFC 3856)
+    Presence,
+    /// `dialog` (RFC 4235)
+    Dialog,
+}
+
+impl Package {
+    /// The name in Event.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Presence => "presence",
+            Self::Dialog => "dialog",
+        }
+    }
+
+    /// The package of that name, if it is one of these.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Presence, Self::Dialog]
+            .into_iter()
+            .find(|package| package.as_str() == name)
+    }
+}
 
 /// The event package and the `id` that tells two subscriptions in one dialog apart.
 #[derive(Debug, Clone, PartialEq, Eq)]

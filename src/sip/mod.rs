@@ -5,6 +5,7 @@
 //! as typed values. Headers not known here stay as text. Reading is total: any bytes give a message or a
 //! [`ParseError`]. Writing is the host's task (Kamailio's `tm`), from the typed values of [`crate::frame`].
 
+mod challenge;
 mod cseq;
 mod event;
 mod expires;
@@ -17,8 +18,9 @@ mod status;
 mod subscription_state;
 mod syntax;
 
+pub use challenge::{Challenge, Login};
 pub use cseq::CSeq;
-pub use event::Event;
+pub use event::{Event, Package};
 pub use expires::{DeltaSeconds, ExpiresError};
 pub use headers::Headers;
 pub use message::{MAX_FIELDS, Message, ParseError, Request, Response};

@@ -15,6 +15,7 @@ use crate::record::{
     AuthorizationRecord, AuthorizationState, Change, DialogId, DialogRecord, Direction, Moment,
     Snapshot,
 };
+use crate::sip::Package;
 
 use super::{Memory, Sqlite, Store};
 
@@ -75,6 +76,7 @@ pub(super) fn authorization(n: u32) -> AuthorizationRecord {
             _ => AuthorizationState::Refused,
         },
         since: Moment(1_800_000_000_000 + u64::from(n)),
+        heard: Moment(1_800_000_000_001 + u64::from(n)),
     }
 }
 
@@ -87,6 +89,11 @@ pub(super) fn dialog(n: u32) -> DialogRecord {
         local_tag: format!("tag-{n}"),
         remote_tag: (!n.is_multiple_of(3)).then(|| format!("remote-{n}")),
         event_id: n.is_multiple_of(5).then(|| n.to_string()),
+        package: if n.is_multiple_of(7) {
+            Package::Dialog
+        } else {
+            Package::Presence
+        },
         local_uri: format!("sip:juliet{n}@xmpp.example"),
         remote_uri: format!("sip:romeo{n}@sip.example"),
         remote_target: format!("sip:romeo{n}@192.0.2.1:5062;transport=tcp"),
@@ -245,10 +252,15 @@ fn any_change() -> impl Strategy<Value = Change> {
                 direction,
                 state: authorization(n).state,
                 since: Moment(since),
+                heard: Moment(since),
             })
         ),
         (pair.clone(), direction.clone())
             .prop_map(|(pair, direction)| Change::RemoveAuthorization { pair, direction }),
+        (pair.clone(), any::<u64>()).prop_map(|(pair, at)| Change::Heard {
+            pair,
+            at: Moment(at),
+        }),
         (id.clone(), pair, direction, any::<u32>(), ".{0,9}").prop_map(
             |(id, pair, direction, n, text)| Change::PutDialog(Box::new(DialogRecord {
                 id,
@@ -278,6 +290,14 @@ impl Model {
             }
             Change::RemoveAuthorization { pair, direction } => {
                 self.authorizations.remove(&(pair.clone(), *direction));
+            }
+            Change::Heard { pair, at } => {
+                if let Some(a) = self
+                    .authorizations
+                    .get_mut(&(pair.clone(), Direction::ToSip))
+                {
+                    a.heard = *at;
+                }
             }
             Change::PutDialog(d) => {
                 self.dialogs.insert(d.id, (**d).clone());

@@ -33,6 +33,12 @@ impl Store for Memory {
                 Change::RemoveAuthorization { pair, direction } => {
                     self.authorizations.remove(&(pair.clone(), *direction));
                 }
+                Change::Heard { pair, at } => {
+                    let key = (pair.clone(), Direction::ToSip);
+                    if let Some(record) = self.authorizations.get_mut(&key) {
+                        record.heard = *at;
+                    }
+                }
                 Change::PutDialog(record) => {
                     self.dialogs.insert(record.id, DialogRecord::clone(record));
                 }

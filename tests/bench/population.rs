@@ -11,6 +11,7 @@ use stox::frame::{Flow, Protocol};
 use stox::record::{
     AuthorizationRecord, AuthorizationState, Change, DialogId, DialogRecord, Direction, Moment,
 };
+use stox::sip::Package;
 use stox::store::{Sqlite, Store};
 
 use crate::mark::Mark;
@@ -53,6 +54,7 @@ pub(crate) fn store(
                 direction,
                 state: AuthorizationState::Granted,
                 since: Moment(now),
+                heard: Moment(now),
             }));
             changes.push(Change::PutDialog(Box::new(record)));
         }
@@ -100,6 +102,7 @@ fn dialog(
         local_tag: format!("{:016x}", id.0.rotate_left(7)),
         remote_tag: Some(format!("f{mark}")),
         event_id: None,
+        package: Package::Presence,
         local_uri: xmpp,
         remote_uri: sip,
         remote_target: format!("sip:romeo{mark}@{phones}"),

@@ -7,6 +7,8 @@
 mod addresses;
 #[path = "../presence_world/agreement.rs"]
 mod agreement;
+#[path = "../presence_world/challenge.rs"]
+mod challenge;
 #[path = "../presence_world/crowd.rs"]
 mod crowd;
 mod federation;
@@ -20,6 +22,10 @@ mod limits;
 mod outage;
 #[path = "../presence_world/pace.rs"]
 mod pace;
+#[path = "../presence_world/poll.rs"]
+mod poll;
+#[path = "../presence_world/refresh.rs"]
+mod refresh;
 #[path = "../presence_world/restart.rs"]
 mod restart;
 #[path = "../presence_world/sequences.rs"]

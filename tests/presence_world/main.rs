@@ -5,12 +5,15 @@
 
 mod addresses;
 mod agreement;
+mod challenge;
 mod crowd;
 mod forks;
 mod hostile;
 mod limits;
 mod outage;
 mod pace;
+mod poll;
+mod refresh;
 mod restart;
 mod sequences;
 mod sip_watcher;

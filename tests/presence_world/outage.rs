@@ -35,7 +35,7 @@ fn a_departure_during_an_outage_is_told_after_it() {
     world.link(true);
     assert_eq!(world.said(), GONE);
     let (mut world, _) = watching();
-    let refresh = world.next_sent(3600);
+    let refresh = world.next_refresh();
     world.link(false);
     world.result(refresh.id, 480, "");
     world.link(true);
@@ -56,7 +56,7 @@ fn what_was_told_before_the_link_was_lost_is_told_again() {
     assert_eq!(world.said(), told);
 
     // A resource that went with its document leaves no trace but that.
-    let refresh = world.next_sent(3600);
+    let refresh = world.next_refresh();
     world.result(refresh.id, 480, "");
     assert_eq!(world.said(), GONE[1..]);
     world.link(false);

@@ -205,6 +205,15 @@ impl World {
         panic!("nothing was sent within {within_seconds} s");
     }
 
+    /// Moves the clock until the subscription to Romeo is refreshed, for which Juliet is probed.
+    pub(crate) fn next_refresh(&mut self) -> Send {
+        let refresh = self.next_sent(3600);
+        let is_probe = |s: &Element| s.attr("type") == Some("probe");
+        let probe = self.stanzas.iter().position(is_probe).unwrap();
+        self.stanzas.remove(probe);
+        refresh
+    }
+
     /// A request of an authenticated sender arrives; its one reply.
     pub(crate) fn sip(&mut self, text: &str) -> Reply {
         let request = arriving(text, true, self.next_slot + 1);

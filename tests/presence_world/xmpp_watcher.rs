@@ -243,7 +243,7 @@ fn a_probe_for_an_unknown_pair_lets_the_contact_decide() {
 fn an_answer_that_ends_the_subscription_leads_to_a_new_one() {
     for status in [404, 405, 410, 416, 482, 484, 485, 501, 604] {
         let (mut world, _) = watching();
-        let refresh = world.next_sent(3600);
+        let refresh = world.next_refresh();
         world.result(refresh.id, status, "");
         assert_eq!(
             world.said(),
@@ -274,7 +274,7 @@ fn a_probe_while_leaving_opens_nothing() {
 #[test]
 fn an_offline_phone_keeps_its_watchers() {
     let (mut world, _) = watching();
-    let refresh = world.next_sent(3600);
+    let refresh = world.next_refresh();
     world.result(refresh.id, 480, "");
     assert_eq!(
         world.said(),
@@ -309,7 +309,7 @@ fn a_missing_notify_fails_the_subscription() {
 #[test]
 fn a_failed_refresh_leaves_the_subscription_as_long_as_it_was() {
     let (mut world, send) = watching();
-    let refresh = world.next_sent(3600);
+    let refresh = world.next_refresh();
     world.result(refresh.id, 500, "");
     assert!(world.said().is_empty());
     let again = world.next_sent(70);

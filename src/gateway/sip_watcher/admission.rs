@@ -5,7 +5,7 @@ use crate::address::{Aor, AorError, BareJid, Pair, Scheme, SipUri, UriError};
 use crate::body::pidf;
 use crate::config::Limit;
 use crate::record::{DialogRecord, Direction, Moment};
-use crate::sip::Request;
+use crate::sip::{Package, Request};
 
 use super::super::SipRequest;
 use super::super::desk::{Desk, Refusal};
@@ -74,6 +74,7 @@ pub(super) fn accept(
         local_tag: desk.identity.tag(),
         remote_tag: Some(remote_tag.to_owned()),
         event_id: event,
+        package: Package::Presence,
         local_uri: to.uri_text.clone(),
         remote_uri: from.uri_text.clone(),
         remote_target: contact.uri_text.clone(),

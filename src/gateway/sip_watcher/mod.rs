@@ -280,6 +280,15 @@ impl SipWatchers {
         }
     }
 
+    /// Whether what a contact's server says to a probe would be taken for his own word.
+    pub(super) fn listens_to(&self, pair: &Pair) -> bool {
+        let authorization = self.watches.get(pair).and_then(|w| w.authorization);
+        matches!(
+            authorization,
+            Some(AuthorizationState::Pending | AuthorizationState::Granted)
+        )
+    }
+
     /// Authorisations by state, for `stox.status`.
     pub(super) fn authorizations(&self) -> [(&'static str, u64); 4] {
         self.ledger.by_state()

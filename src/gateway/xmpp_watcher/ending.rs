@@ -22,7 +22,7 @@ impl XmppWatchers {
         };
         match subscription.phase {
             Phase::ToEnd => return true,
-            Phase::Ended => return false,
+            Phase::Poll | Phase::Ended => return false,
             Phase::Trying | Phase::Open if subscription.dialog.in_flight.is_some() => {
                 subscription.phase = Phase::ToEnd;
                 return true;
@@ -66,6 +66,7 @@ impl XmppWatchers {
             .dialogs
             .iter()
             .filter_map(|d| self.subscriptions.get(d))
+            .filter(|s| s.phase != Phase::Poll)
             .any(|s| s.phase != Phase::Ended || s.dialog.in_flight.is_some());
         if watcher.standing == Standing::Leaving && !open {
             watcher.standing = Standing::Stranger;

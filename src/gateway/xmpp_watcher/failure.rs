@@ -50,6 +50,10 @@ impl XmppWatchers {
             }
             // RFC 6665 §4.1.2.2: a refresh that failed otherwise leaves the subscription as long as it was.
             status if was_open && status != 503 && !ends_usage(result.status) => {
+                if let Some(subscription) = self.subscriptions.get_mut(&id) {
+                    // The watcher was probed just now.
+                    subscription.probed = true;
+                }
                 let pause = backoff_ms(&mut desk.identity, 0);
                 desk.timers.set(Timer::Refresh(id), now.plus_ms(pause));
             }

@@ -4,9 +4,12 @@
 //! In: `subscribe`, `unsubscribe` and `probe`, results of our SUBSCRIBEs, NOTIFYs. Out: SUBSCRIBEs, answers,
 //! and presence to the watcher.
 
+mod challenge;
 mod ending;
 mod failure;
 mod notify;
+mod poll;
+mod refresh;
 mod refusals;
 mod restore;
 mod retry;
@@ -15,10 +18,12 @@ mod standing;
 mod stanza;
 mod subscribe;
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
-use crate::address::Pair;
+use crate::address::{Jid, Pair};
 use crate::mapping::presence::Availability;
 use crate::record::{DialogId, Direction, Moment};
 
@@ -42,6 +47,8 @@ pub(super) struct XmppWatchers {
     calls: CallIndex,
     ledger: Ledger,
     refusals: Refusals,
+    /// Who is to be told what a poll finds.
+    polls: BTreeMap<DialogId, Jid>,
     /// Who is still to be told that a link came.
     pub(super) walks: Walks,
     /// Subscriptions that ran out before a restart: when, and of whom.
@@ -57,6 +64,8 @@ struct Watcher {
     shown: Resources<Option<Availability>>,
     /// Attempts in a row that led to no subscription.
     failures: u32,
+    /// When he was last heard of, to an eighth of `watcher_idle`.
+    heard: Moment,
 }
 
 /// One dialog in which we are the subscriber.
@@ -74,6 +83,10 @@ struct Subscription {
     duration: u32,
     /// A refresh was asked for while a SUBSCRIBE was under way.
     again: bool,
+    /// The watcher was probed for the refresh that comes next, or it needs no probe.
+    probed: bool,
+    /// The last SUBSCRIBE answered a challenge.
+    answered: bool,
 }
 
 impl Subscription {
@@ -92,6 +105,8 @@ impl Subscription {
 enum Phase {
     /// SUBSCRIBE sent; neither its 2xx nor a NOTIFY has come.
     Trying,
+    /// Expires 0 sent, to be answered once.
+    Poll,
     /// The dialog exists.
     Open,
     /// Expires 0 is to be sent once the request under way has its result.
@@ -109,6 +124,7 @@ impl XmppWatchers {
             calls: CallIndex::default(),
             ledger: Ledger::new(Direction::ToSip),
             refusals: Refusals::default(),
+            polls: BTreeMap::new(),
             walks: Walks::default(),
             missed: Vec::new(),
         }
@@ -137,6 +153,8 @@ impl XmppWatchers {
             refreshed: now,
             duration,
             again: false,
+            probed: false,
+            answered: false,
         };
         self.subscriptions.insert(id, subscription);
     }
@@ -146,6 +164,7 @@ impl XmppWatchers {
         let Some(mut subscription) = self.subscriptions.swap_remove(&id) else {
             return;
         };
+        self.polls.remove(&id);
         for timer in [
             Timer::Refresh(id),
             Timer::SubscriberExpires(id),
@@ -204,6 +223,7 @@ impl XmppWatchers {
         let before = std::mem::replace(&mut watcher.standing, standing).authorization();
         let after = standing.authorization();
         if before != after {
+            watcher.heard = now;
             self.ledger.moved(desk, now, pair, before, after);
         }
     }
@@ -268,6 +288,7 @@ impl XmppWatchers {
         self.subscriptions.values().map(|s| {
             let word = match s.phase {
                 Phase::Trying => "trying",
+                Phase::Poll => "fetch",
                 Phase::Open if s.dialog.active => "active",
                 Phase::Open => "pending",
                 Phase::ToEnd | Phase::Ended => "ending",

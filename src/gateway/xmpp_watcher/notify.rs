@@ -176,12 +176,15 @@ impl XmppWatchers {
         };
         let pair = subscription.dialog.pair.clone();
         desk.timers.stop(&Timer::FirstNotify(id));
+        if subscription.phase == Phase::Poll {
+            return self.poll_answered(desk, now, id, &state, document);
+        }
         if state.substate == Substate::Terminated {
             self.terminated(desk, now, id, &state);
             return;
         }
         match subscription.phase {
-            Phase::Ended | Phase::ToEnd => return,
+            Phase::Poll | Phase::Ended | Phase::ToEnd => return,
             Phase::Trying | Phase::Open => subscription.phase = Phase::Open,
         }
         if let Some(seconds) = state.expires {

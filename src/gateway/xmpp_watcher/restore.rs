@@ -23,7 +23,9 @@ impl XmppWatchers {
     pub(in super::super) fn restore_authorization(&mut self, record: AuthorizationRecord) {
         let standing = Standing::restored(record.state);
         self.ledger.restored(standing.authorization());
-        self.watchers.entry(record.pair).or_default().standing = standing;
+        let watcher = self.watchers.entry(record.pair).or_default();
+        watcher.standing = standing;
+        watcher.heard = record.heard;
     }
 
     /// Takes up a stored dialog.
@@ -74,6 +76,8 @@ impl XmppWatchers {
         );
         if let Some(subscription) = self.subscriptions.get_mut(&id) {
             subscription.opened = Moment::default();
+            // What was missed is not to wait for an answer.
+            subscription.probed = true;
         }
     }
 

@@ -3,12 +3,12 @@
 
 use crate::address::Pair;
 use crate::record::{DialogId, Moment};
-use crate::sip::DeltaSeconds;
+use crate::sip::{DeltaSeconds, Status};
 
 use super::super::backoff::backoff_ms;
 use super::super::desk::Desk;
 use super::super::timers::Timer;
-use super::XmppWatchers;
+use super::{Phase, XmppWatchers};
 
 /// Bounds of the pause that a Retry-After can ask for.
 const RETRY_AFTER_MS: std::ops::RangeInclusive<u64> = 10_000..=86_400_000;
@@ -19,7 +19,7 @@ impl XmppWatchers {
         let Some(watcher) = self.watchers.get_mut(pair) else {
             return;
         };
-        if watcher.standing.is_wanted() && watcher.failures == 0 {
+        if watcher.failures == 0 && watcher.is_served(desk, now) {
             watcher.failures = 1;
             self.open(desk, now, pair);
         } else {
@@ -29,8 +29,18 @@ impl XmppWatchers {
 
     /// The pause before another attempt is over.
     pub(in super::super) fn subscribe_again(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
-        if self.standing(pair).is_wanted() && self.live(pair).is_empty() {
+        let served = self
+            .watchers
+            .get(pair)
+            .is_some_and(|watcher| watcher.is_served(desk, now));
+        if !served || !self.live(pair).is_empty() {
+            return;
+        }
+        if desk.can_reach(pair) {
             self.open(desk, now, pair);
+        } else {
+            // Nobody could be told; when the link is back, the contact is asked soon.
+            self.try_later(desk, now, pair, None);
         }
     }
 
@@ -39,6 +49,9 @@ impl XmppWatchers {
         let Some(subscription) = self.subscriptions.get(&id) else {
             return;
         };
+        if subscription.phase == Phase::Poll {
+            return self.poll_failed(desk, id, Status(408));
+        }
         let pair = subscription.dialog.pair.clone();
         self.remove(desk, id);
         self.leave_done(desk, &pair);
@@ -69,7 +82,7 @@ impl XmppWatchers {
         wait: Option<DeltaSeconds>,
     ) {
         let watcher = self.watchers.entry(pair.clone()).or_default();
-        if !watcher.standing.is_wanted() {
+        if !watcher.is_served(desk, now) {
             self.forget_if_idle(pair);
             return;
         }

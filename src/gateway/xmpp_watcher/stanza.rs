@@ -23,6 +23,7 @@ impl XmppWatchers {
         now: Moment,
         pair: &Pair,
     ) -> Result<(), Overdrawn> {
+        self.heard(desk, now, pair);
         let drawn = self.draw(desk, now, pair);
         match self.standing(pair) {
             Standing::Granted(_) => {
@@ -47,6 +48,7 @@ impl XmppWatchers {
         pair: &Pair,
         prober: Jid,
     ) -> Result<(), Overdrawn> {
+        self.heard(desk, now, pair);
         let standing = self.standing(pair);
         match standing {
             Standing::Granted(_) => self.tell_all(desk, pair, prober),

@@ -4,7 +4,7 @@
 use crate::address::{Pair, SipUri};
 use crate::body::pidf;
 use crate::record::{DialogId, DialogRecord, Direction, Moment};
-use crate::sip::{NameAddr, Response};
+use crate::sip::{NameAddr, Package, Response};
 
 use super::super::RequestResult;
 use super::super::desk::{Desk, Purpose};
@@ -27,32 +27,13 @@ impl XmppWatchers {
     /// Starts a subscription.
     pub(super) fn open(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
         let expires = desk.config.expires_max;
-        let Ok(watcher_on_sip) = desk.config.gwmap.xmpp_user_on_sip(&pair.xmpp) else {
-            self.cancelled(desk, now, pair);
-            return;
-        };
         if desk.room(Direction::ToSip, pair).is_err() {
             self.try_later(desk, now, pair, None);
             return;
         }
-        let record = DialogRecord {
-            id: desk.identity.dialog(),
-            pair: pair.clone(),
-            direction: Direction::ToSip,
-            call_id: desk.identity.call_id(),
-            local_tag: desk.identity.tag(),
-            remote_tag: None,
-            event_id: None,
-            local_uri: watcher_on_sip.to_string(),
-            remote_uri: pair.sip.to_string(),
-            remote_target: pair.sip.to_string(),
-            route_set: Vec::new(),
-            flow: None,
-            cseq_reserved: 0,
-            remote_cseq: 0,
-            expires_at: now.plus_secs(u64::from(expires)),
-            active: false,
-            shown: Vec::new(),
+        let Some(record) = new_dialog(desk, now, pair, Package::Presence, expires) else {
+            self.cancelled(desk, now, pair);
+            return;
         };
         let mut dialog = Dialog::new(&record);
         let id = dialog.id();
@@ -72,6 +53,18 @@ impl XmppWatchers {
 
     /// Sends a SUBSCRIBE in a dialog, or the one that makes it.
     pub(super) fn send(&mut self, desk: &mut Desk, now: Moment, id: DialogId, expires: u32) {
+        self.send_with(desk, now, id, expires, None);
+    }
+
+    /// As [`Self::send`], with one more header.
+    pub(super) fn send_with(
+        &mut self,
+        desk: &mut Desk,
+        now: Moment,
+        id: DialogId,
+        expires: u32,
+        header: Option<(String, String)>,
+    ) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
@@ -81,12 +74,14 @@ impl XmppWatchers {
         }
         subscription.refreshed = now;
         subscription.again = false;
+        subscription.answered = header.is_some();
         let contact = desk.contact(id, subscription.dialog.texts().flow.as_ref());
         let mut send = subscription.dialog.request("SUBSCRIBE", cseq, contact);
         send.headers
             .push(("Accept".to_owned(), pidf::MIME.to_owned()));
         send.headers
             .push(("Expires".to_owned(), expires.to_string()));
+        send.headers.extend(header);
         send.own_token = passes_this_proxy(desk, &send.route_set);
         if send.route_set.is_empty() {
             send.next_hop.clone_from(&desk.config.outbound_proxy);
@@ -110,7 +105,7 @@ impl XmppWatchers {
                 self.send(desk, now, id, 0);
                 self.ended(desk, now, id);
             }
-            Phase::Trying | Phase::ToEnd | Phase::Ended => {}
+            Phase::Trying | Phase::Poll | Phase::ToEnd | Phase::Ended => {}
         }
     }
 
@@ -127,6 +122,12 @@ impl XmppWatchers {
         };
         subscription.dialog.in_flight = None;
         let pair = subscription.dialog.pair.clone();
+        if matches!(result.status.0, 401 | 407) && self.answer_challenge(desk, now, id, result) {
+            return;
+        }
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return;
+        };
         match subscription.phase {
             Phase::ToEnd if result.status.is_success() => {
                 if let Some(response) = &result.response {
@@ -139,6 +140,8 @@ impl XmppWatchers {
                 self.remove(desk, id);
                 self.leave_done(desk, &pair);
             }
+            Phase::Poll if result.status.is_success() => {}
+            Phase::Poll => self.poll_failed(desk, id, result.status),
             Phase::Ended => {
                 // A restart is not to take it up again.
                 if let Some(change) = subscription.dialog.remove() {
@@ -188,6 +191,37 @@ impl XmppWatchers {
             self.refresh(desk, now, id);
         }
     }
+}
+
+/// A dialog of ours that is to be made by a SUBSCRIBE; `None` if the watcher has no address on SIP.
+pub(super) fn new_dialog(
+    desk: &mut Desk,
+    now: Moment,
+    pair: &Pair,
+    package: Package,
+    expires: u32,
+) -> Option<DialogRecord> {
+    let watcher_on_sip = desk.config.gwmap.xmpp_user_on_sip(&pair.xmpp).ok()?;
+    Some(DialogRecord {
+        id: desk.identity.dialog(),
+        pair: pair.clone(),
+        direction: Direction::ToSip,
+        call_id: desk.identity.call_id(),
+        local_tag: desk.identity.tag(),
+        remote_tag: None,
+        event_id: None,
+        package,
+        local_uri: watcher_on_sip.to_string(),
+        remote_uri: pair.sip.to_string(),
+        remote_target: pair.sip.to_string(),
+        route_set: Vec::new(),
+        flow: None,
+        cseq_reserved: 0,
+        remote_cseq: 0,
+        expires_at: now.plus_secs(u64::from(expires)),
+        active: false,
+        shown: Vec::new(),
+    })
 }
 
 /// Sets the deadlines of a subscription that has so many seconds left.

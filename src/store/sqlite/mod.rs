@@ -14,7 +14,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 
-use crate::record::{Change, Snapshot};
+use crate::record::{Change, Direction, Snapshot};
 
 use super::{Store, StoreError};
 
@@ -79,14 +79,16 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
     };
     match change {
         Change::PutAuthorization(record) => run(
-            "INSERT INTO authorization (sip, xmpp, direction, state, since) VALUES (?, ?, ?, ?, ?) \
-             ON CONFLICT (sip, xmpp, direction) DO UPDATE SET state = excluded.state, since = excluded.since",
+            "INSERT INTO authorization (sip, xmpp, direction, state, since, heard) \
+             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (sip, xmpp, direction) \
+             DO UPDATE SET state = excluded.state, since = excluded.since, heard = excluded.heard",
             params![
                 record.pair.sip.to_string(),
                 record.pair.xmpp.as_str(),
                 row::direction(record.direction),
                 row::state(record.state),
                 row::moment(record.since),
+                row::moment(record.heard),
             ],
         ),
         Change::RemoveAuthorization { pair, direction } => run(
@@ -97,9 +99,18 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
                 row::direction(*direction)
             ],
         ),
+        Change::Heard { pair, at } => run(
+            "UPDATE authorization SET heard = ? WHERE sip = ? AND xmpp = ? AND direction = ?",
+            params![
+                row::moment(*at),
+                pair.sip.to_string(),
+                pair.xmpp.as_str(),
+                row::direction(Direction::ToSip)
+            ],
+        ),
         Change::PutDialog(record) => run(
-            "REPLACE INTO dialog (id, sip, xmpp, direction, active, expires_at, rest) \
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "REPLACE INTO dialog (id, sip, xmpp, direction, active, expires_at, rest, package) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 row::dialog_id(record.id),
                 record.pair.sip.to_string(),
@@ -108,6 +119,7 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
                 record.active,
                 row::moment(record.expires_at),
                 row::rest(record)?,
+                record.package.as_str(),
             ],
         ),
         Change::RemoveDialog(id) => run(

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// The schema this code reads and writes, kept in SQLite's `user_version`.
-const SCHEMA: i32 = 1;
+const SCHEMA: i32 = 2;
 
 /// Marks the file as a store of stox, in SQLite's `application_id`: "stox" in ASCII.
 const APPLICATION: i32 = 0x7374_6f78;
@@ -25,6 +25,7 @@ CREATE TABLE authorization (
     direction TEXT NOT NULL,  -- to_xmpp: the SIP user watches; to_sip: the XMPP user watches
     state TEXT NOT NULL,      -- pending, granted, refused, cancelled
     since INTEGER NOT NULL,   -- milliseconds since 1970
+    heard INTEGER NOT NULL DEFAULT 0, -- when an XMPP watcher was last heard of, to some hours
     PRIMARY KEY (sip, xmpp, direction)
 ) STRICT;
 CREATE TABLE dialog (
@@ -34,8 +35,16 @@ CREATE TABLE dialog (
     direction TEXT NOT NULL,
     active INTEGER NOT NULL,      -- 1: the subscription is active, 0: pending
     expires_at INTEGER NOT NULL,  -- milliseconds since 1970
-    rest BLOB NOT NULL            -- version byte, then everything else of the dialog
+    rest BLOB NOT NULL,           -- version byte, then everything else of the dialog
+    package TEXT NOT NULL DEFAULT 'presence' -- the event package
 ) STRICT;
+";
+
+/// Makes schema 2 of schema 1.
+const FROM_1: &str = "
+ALTER TABLE authorization ADD COLUMN heard INTEGER NOT NULL DEFAULT 0;
+UPDATE authorization SET heard = since;
+ALTER TABLE dialog ADD COLUMN package TEXT NOT NULL DEFAULT 'presence';
 ";
 
 /// Opens or creates the database at `path`, and locks it against other gateways.
@@ -123,7 +132,8 @@ fn prepare(connection: &Connection, folder: &Path) -> Result<(), String> {
             "it is the database of another program: give stox a file of its own".to_owned(),
         );
     }
-    if !empty && version != SCHEMA {
+    let old = !empty && version == 1;
+    if !empty && !old && version != SCHEMA {
         return Err(format!(
             "it was written by another version of stox (schema {version}, this one knows {SCHEMA}): \
              use that version, or move the file away to begin anew"
@@ -149,6 +159,12 @@ fn prepare(connection: &Connection, folder: &Path) -> Result<(), String> {
             .execute_batch(&format!(
                 "BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION}; \
                  PRAGMA user_version = {SCHEMA}; {TABLES} COMMIT;"
+            ))
+            .map_err(fail)?;
+    } else if old {
+        connection
+            .execute_batch(&format!(
+                "BEGIN IMMEDIATE; PRAGMA user_version = {SCHEMA}; {FROM_1} COMMIT;"
             ))
             .map_err(fail)?;
     }
@@ -242,7 +258,7 @@ mod tests {
             .unwrap();
         drop((connection, lock));
         let newer = refused(&path);
-        assert!(newer.contains("schema 2, this one knows 1"), "{newer}");
+        assert!(newer.contains("schema 3, this one knows 2"), "{newer}");
     }
 
     #[test]
@@ -271,7 +287,7 @@ mod tests {
         assert_eq!(number("foreign_keys"), 0);
         connection
             .execute_batch(
-                "DELETE FROM dialog; INSERT INTO dialog VALUES ('', '', '', '', 0, 0, x'')",
+                "DELETE FROM dialog; INSERT INTO dialog VALUES ('', '', '', '', 0, 0, x'', '')",
             )
             .unwrap();
         for name in ["stox.db", "stox.db-wal", "stox.db-lock"] {

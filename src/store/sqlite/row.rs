@@ -15,6 +15,7 @@ use crate::frame::Flow;
 use crate::record::{
     AuthorizationRecord, AuthorizationState, DialogId, DialogRecord, Direction, Moment,
 };
+use crate::sip::Package;
 
 use super::super::StoreError;
 use super::unreadable;
@@ -48,13 +49,14 @@ pub(super) fn authorizations(
     connection: &Connection,
     pairs: &Pairs,
 ) -> Result<Vec<AuthorizationRecord>, StoreError> {
-    let sql = "SELECT rowid, sip, xmpp, direction, state, since FROM authorization";
+    let sql = "SELECT rowid, sip, xmpp, direction, state, since, heard FROM authorization";
     read(connection, "authorization", sql, |cells| {
         Ok(AuthorizationRecord {
             pair: cells.pair(pairs)?,
             direction: cells.text("direction", direction_of)?,
             state: cells.text("state", state_of)?,
             since: cells.moment("since")?,
+            heard: cells.moment("heard")?,
         })
     })
 }
@@ -64,7 +66,8 @@ pub(super) fn dialogs(
     connection: &Connection,
     pairs: &Pairs,
 ) -> Result<Vec<DialogRecord>, StoreError> {
-    let sql = "SELECT rowid, id, sip, xmpp, direction, active, expires_at, rest FROM dialog";
+    let sql =
+        "SELECT rowid, id, sip, xmpp, direction, active, expires_at, rest, package FROM dialog";
     read(connection, "dialog", sql, |cells| {
         let rest: Vec<u8> = cells.get("rest")?;
         let rest = rest_of(&rest).ok_or_else(|| cells.corrupt("rest"))?;
@@ -76,6 +79,7 @@ pub(super) fn dialogs(
             local_tag: rest.local_tag,
             remote_tag: rest.remote_tag,
             event_id: rest.event_id,
+            package: cells.text("package", Package::parse)?,
             local_uri: rest.local_uri,
             remote_uri: rest.remote_uri,
             remote_target: rest.remote_target,
