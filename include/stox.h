@@ -173,6 +173,9 @@ int stox_request(const stox_request_in *request, void *message, uint32_t *retry_
 /* Hands over the final response to a request of ours; raw is absent if none came. */
 int stox_result(uint64_t id, uint32_t status, stox_text raw);
 
+/* A SIP user has registered: address_of_record is a URI. Those who watch him are not kept waiting. */
+void stox_registered(stox_text address_of_record);
+
 /* Whether a request with this Request-URI is for stox. 1 or 0. */
 int stox_matches(stox_text request_uri);
 
@@ -187,6 +190,7 @@ typedef uint32_t (*stox_ports_f)(void);
 typedef void (*stox_run_port_f)(uint32_t index);
 typedef int (*stox_request_f)(const stox_request_in *request, void *message, uint32_t *retry_after);
 typedef int (*stox_result_f)(uint64_t id, uint32_t status, stox_text raw);
+typedef void (*stox_registered_f)(stox_text address_of_record);
 typedef int (*stox_matches_f)(stox_text request_uri);
 typedef void (*stox_stop_f)(void);
 

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Bodies that SIP and MSRP carry, one format a room.
 
+pub mod dialog_info;
 pub mod pidf;
 mod shape;
+mod xml;
 
 pub use shape::{Misshapen, Shape};
+pub use xml::is_xml_char;

@@ -124,6 +124,8 @@ pub struct Config {
     pub xml: Shape,
     /// `probe_timeout`: how long a one-shot SUBSCRIBE, or a refresh, waits for a probe's answer, seconds.
     pub probe_timeout: u32,
+    /// `watch_calls`: whether calls of SIP contacts are shown to XMPP watchers (RFC 4235).
+    pub watch_calls: bool,
     /// `watcher_idle`: an XMPP watcher who was not heard of for so long has no subscription, seconds; 0 is
     /// never.
     pub watcher_idle: u32,
@@ -176,6 +178,7 @@ impl Default for Config {
             pidf: pidf::Limits::default(),
             xml: Shape::default(),
             probe_timeout: 5,
+            watch_calls: false,
             watcher_idle: 604_800,
         }
     }
@@ -248,6 +251,7 @@ impl Config {
             // RFC 6120 §13.12 wants at least 10000 bytes.
             "max_stanza" => self.max_stanza = number(value, 10_000..=16_777_216)?,
             "probe_timeout" => self.probe_timeout = number(value, 1..=30)?,
+            "watch_calls" => self.watch_calls = number(value, 0..=1)? == 1,
             "watcher_idle" => self.watcher_idle = number(value, 0..=31_536_000)?,
             _ => return Err(ConfigError::new("is not a parameter of stox")),
         }
@@ -603,6 +607,7 @@ mod tests {
             ("store", "sqlite:/tmp/x.db"),
             ("tel", "+1201=sip.example"),
             ("threads", "4"),
+            ("watch_calls", "1"),
             ("watcher_idle", "86400"),
             ("xmpp_allow", "*"),
             ("xmpp_deny", "*.bad.example"),
@@ -640,7 +645,7 @@ mod tests {
             (config.max_dialogs, config.max_stanza, config.probe_timeout),
             (10, 10_000, 3)
         );
-        assert_eq!(config.watcher_idle, 86_400);
+        assert_eq!((config.watcher_idle, config.watch_calls), (86_400, true));
         assert_eq!(config.credentials[0].user, "gateway");
         assert_eq!((config.components.len(), config.xmpp_deny.len()), (1, 1));
         assert_eq!((config.handshake_timeout, config.max_handshake), (7, 2000));
@@ -757,6 +762,7 @@ mod tests {
             ("store", "sqlite:x.db", "sqlite:/ABSOLUTE/PATH"),
             ("store", "postgres://u:p@h/db", "only store supported"),
             ("credential", "gateway:hidden", "realm=...;user=..."),
+            ("watch_calls", "2", "from 0 to 1"),
             ("watcher_idle", "31536001", "from 0 to 31536000"),
             ("no_such", "1", "not a parameter"),
         ] {

@@ -59,6 +59,7 @@ pub const PARAMETERS: &[Parameter] = &[
     text("store"),
     text("tel"),
     number("threads"),
+    number("watch_calls"),
     number("watcher_idle"),
     text("xmpp_allow"),
     text("xmpp_deny"),

@@ -42,6 +42,11 @@ pub enum ToGateway {
     Request(HandedOver),
     /// How a request of ours ended.
     Result(Outcome),
+    /// A SIP user has registered: whoever watches him need wait no longer. Only a hint, which may be lost.
+    Registered {
+        /// His address-of-record, as a URI.
+        user: String,
+    },
 }
 
 /// A SIP request with what the script and the transport know of it.

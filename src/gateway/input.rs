@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The one door in.
 
+use crate::address::Aor;
 use crate::frame::{Flow, RequestId, Slot};
 use crate::sip::{Request, Response, Status};
 use crate::stanza::{Inbound, LinkName};
@@ -28,6 +29,11 @@ pub enum Input {
     LinkDown {
         /// The link's name.
         link: LinkName,
+    },
+    /// A SIP user has registered.
+    Registered {
+        /// Who.
+        user: Aor,
     },
     /// The moment of the next deadline has come; see [`super::Gateway::next_deadline`].
     Timeout,

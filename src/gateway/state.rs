@@ -84,6 +84,9 @@ impl Gateway {
             Input::FederationUp => self.federation_up(now),
             Input::LinkUp { link } => self.link_up(now, &link),
             Input::LinkDown { link } => self.link_down(now, &link),
+            Input::Registered { user } => {
+                self.xmpp_watchers.registered(&mut self.desk, now, &user);
+            }
             Input::Timeout => {
                 for _ in 0..DEADLINES {
                     let Some(timer) = self.desk.timers.take_due(now) else {
@@ -277,6 +280,7 @@ impl Gateway {
             }
             Timer::Linger(id) => self.xmpp_watchers.lingered(desk, id),
             Timer::SubscribeAgain(pair) => self.xmpp_watchers.subscribe_again(desk, now, &pair),
+            Timer::WatchCalls(pair) => self.xmpp_watchers.watch_calls(desk, now, &pair),
             Timer::ForgetCancelled(pair) => self.xmpp_watchers.forget_cancelled(desk, now, &pair),
             Timer::Settle(pair) => self.sip_watchers.settle(desk, now, &pair),
             Timer::ResultDue(id) => {

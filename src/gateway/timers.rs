@@ -31,6 +31,8 @@ pub(super) enum Timer {
     Linger(DialogId),
     /// A SIP contact without a subscription is to be tried again.
     SubscribeAgain(Pair),
+    /// The calls of a contact may be watched again.
+    WatchCalls(Pair),
     /// An `unsubscribed` that left is forgotten.
     ForgetCancelled(Pair),
     /// Resources that a probe's answer did not name are gone.
@@ -58,6 +60,7 @@ impl Timer {
             Self::FirstNotify(_) => "no NOTIFY followed a SUBSCRIBE",
             Self::Linger(_) => "an ended subscription is forgotten",
             Self::SubscribeAgain(_) => "a SIP contact is tried again",
+            Self::WatchCalls(_) => "the calls of a contact may be watched again",
             Self::ForgetCancelled(_) => "an ended authorisation is forgotten",
             Self::Settle(_) => "a probe has been answered as far as it will be",
             Self::ResultDue(_) => "the result of a request is overdue",

@@ -49,7 +49,7 @@ pub(super) struct Exports(Table<sys::module_exports>);
 
 const IN_REQUEST_ROUTE: c_uint = sys::REQUEST_ROUTE.unsigned_abs();
 
-static FUNCTIONS: Table<[sys::cmd_export_t; 5]> = Table::new([
+static FUNCTIONS: Table<[sys::cmd_export_t; 6]> = Table::new([
     function(name(c"stox_match"), functions::stox_match, 0, None),
     function(name(c"stox_handle"), functions::stox_handle, 0, None),
     function(
@@ -59,6 +59,12 @@ static FUNCTIONS: Table<[sys::cmd_export_t; 5]> = Table::new([
         Some(functions::fix_word),
     ),
     function(name(c"stox_own"), own::stox_own, 0, None),
+    function(
+        name(c"stox_registered"),
+        functions::stox_registered,
+        0,
+        None,
+    ),
     // SAFETY: all zeros ends the table.
     unsafe { std::mem::zeroed() },
 ]);
@@ -100,6 +106,10 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
     text(
         name(c"contact"),
         parameters::set::<{ parameters::place("contact") }>,
+    ),
+    text(
+        name(c"credential"),
+        parameters::set::<{ parameters::place("credential") }>,
     ),
     text(
         name(c"dialback"),
@@ -268,6 +278,14 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
     number(
         name(c"threads"),
         parameters::set::<{ parameters::place("threads") }>,
+    ),
+    number(
+        name(c"watch_calls"),
+        parameters::set::<{ parameters::place("watch_calls") }>,
+    ),
+    number(
+        name(c"watcher_idle"),
+        parameters::set::<{ parameters::place("watcher_idle") }>,
     ),
     text(
         name(c"xmpp_allow"),

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What the script calls: `stox_match()` and `stox_handle([word])`.
+//! What the script calls: `stox_match()`, `stox_handle([word])` and `stox_registered()`.
 //!
 //! In: a request, in a SIP worker. Out: true or false, or the request handed over and the script ended.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::mem::size_of;
+
+use crate::sip;
 
 use super::boundary::boundary;
 use super::message::Message;
@@ -69,6 +71,44 @@ pub(super) unsafe extern "C" fn stox_handle(
 ) -> c_int {
     // SAFETY: [K2]
     boundary(FALSE, || unsafe { hand_over(message, !word.is_null()) })
+}
+
+/// The user whom this REGISTER is for can be reached: those who watch him are not kept waiting.
+///
+/// # Safety
+///
+/// K2.
+pub(super) unsafe extern "C" fn stox_registered(
+    message: *mut sys::sip_msg,
+    _: *mut c_char,
+    _: *mut c_char,
+) -> c_int {
+    // SAFETY: [K2]
+    boundary(FALSE, || unsafe { registered(message) })
+}
+
+/// `stox_registered()` for any kind of script.
+///
+/// # Safety
+///
+/// K2.
+pub(super) unsafe fn registered(message: *mut sys::sip_msg) -> c_int {
+    // SAFETY: [K2]
+    let Some(message) = (unsafe { Message::new(message) }) else {
+        return FALSE;
+    };
+    let user = match sip::Message::parse(message.raw()) {
+        Ok(sip::Message::Request(request)) if request.method == sip::Method::Register => {
+            request.headers.to().ok().map(|to| to.uri_text)
+        }
+        Ok(sip::Message::Request(_) | sip::Message::Response(_)) | Err(_) => None,
+    };
+    let Some(user) = user else {
+        return FALSE;
+    };
+    // SAFETY: [H1] the URI lives for the call.
+    unsafe { hooks::stox_registered(text::hook(user.as_bytes())) };
+    TRUE
 }
 
 /// Checks the word of `stox_handle()` when the script is read.

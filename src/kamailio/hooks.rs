@@ -8,7 +8,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::mem::size_of;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::address::{Scheme, SipUri};
+use crate::address::{Aor, Scheme, SipUri};
 use crate::config::{Config, Contact};
 use crate::frame::{Flow, HandedOver, MAX_MESSAGE, Outcome, Protocol, RequestId, Slot};
 use crate::process::{AskError, Channels, Counter, ForeignMapping, Refusal, Supervision, port};
@@ -386,6 +386,26 @@ pub(super) unsafe extern "C" fn stox_result(id: u64, status: u32, raw: sys::stox
         });
         sys::STOX_OK
     })
+}
+
+/// `stox_registered()` of `include/stox.h`.
+///
+/// # Safety
+///
+/// H1.
+#[unsafe(no_mangle)]
+pub(super) unsafe extern "C" fn stox_registered(address_of_record: sys::stox_text) {
+    hook((), || {
+        // SAFETY: [H1]
+        let uri = unsafe { text::hook_bytes(address_of_record) }.unwrap_or_default();
+        let (Some(started), Ok(uri)) = (started(), str::from_utf8(uri)) else {
+            return;
+        };
+        let ours = |user: &Aor| started.config.is_sip_domain(user.host());
+        if let Some(user) = Aor::parse(uri).ok().filter(ours) {
+            started.channels.registered(user.to_string());
+        }
+    });
 }
 
 /// `stox_matches()` of `include/stox.h`.

@@ -9,7 +9,7 @@ use super::boundary::boundary;
 use super::table::{Table, kamailio_str};
 use super::{functions, log, own, sys, text};
 
-static FUNCTIONS: Table<[sys::sr_kemi_t; 5]> = Table::new([
+static FUNCTIONS: Table<[sys::sr_kemi_t; 6]> = Table::new([
     entry(
         c"match",
         sys::SR_KEMIP_BOOL,
@@ -32,6 +32,12 @@ static FUNCTIONS: Table<[sys::sr_kemi_t; 5]> = Table::new([
         c"own",
         sys::SR_KEMIP_BOOL,
         is_own as *mut c_void,
+        sys::SR_KEMIP_NONE,
+    ),
+    entry(
+        c"registered",
+        sys::SR_KEMIP_BOOL,
+        registered as *mut c_void,
         sys::SR_KEMIP_NONE,
     ),
     // SAFETY: all zeros ends the table.
@@ -98,6 +104,11 @@ unsafe extern "C" fn handle_as(message: *mut sys::sip_msg, word: *mut sys::str_)
         // SAFETY: [K2]
         unsafe { functions::hand_over(message, true) }
     })
+}
+
+unsafe extern "C" fn registered(message: *mut sys::sip_msg) -> c_int {
+    // SAFETY: [K2]
+    boundary(FALSE, || truth(unsafe { functions::registered(message) }))
 }
 
 unsafe extern "C" fn is_own(message: *mut sys::sip_msg) -> c_int {

@@ -6,7 +6,7 @@
 
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
-use crate::body::pidf::is_xml_char;
+use crate::body::is_xml_char;
 use crate::sip::{Response, Status, reason_phrase, retry_after};
 use crate::stanza::error_in_words;
 

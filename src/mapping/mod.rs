@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The tables of the RFCs: one value in, one value out. No state, no policy.
 
+mod activity;
+pub mod call;
 pub mod error;
 pub mod presence;
 mod tuple_id;

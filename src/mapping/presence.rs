@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use xmpp_parsers::message::Lang;
 use xmpp_parsers::presence::{Presence, Show, Type};
 
-use super::tuple_id;
+use super::{activity, tuple_id};
 use crate::address::Aor;
-use crate::body::pidf::{Basic, Contact, Document, Note, Priority, Tuple};
+use crate::body::pidf::{Basic, Contact, Document, Note, Person, Priority, Tuple};
 
 /// What one resource of a user shows, free of addresses: the common meaning of a `<presence/>`
 /// notification and of a PIDF tuple.
@@ -89,6 +89,7 @@ pub fn to_pidf<'a>(
                 Basic::Closed
             }),
             show: shown.show.clone().filter(|_| shown.available),
+            activities: Vec::new(),
             contact: priority
                 .filter(|_| shown.available)
                 .map(|priority| Contact {
@@ -107,6 +108,7 @@ pub fn to_pidf<'a>(
         entity: entity.pres_uri(),
         tuples: tuples.collect(),
         notes: Vec::new(),
+        person: Person::default(),
     }
 }
 
@@ -121,8 +123,9 @@ fn note(lang: &str, text: &str) -> Note {
 /// (tuple id without `ID-`, made legal). A tuple without basic status says nothing and is left out.
 /// `content_language` stands for notes without `xml:lang`.
 ///
-/// The notes of the document are those of every tuple that has none. Of several notes in one language
-/// the first counts, of several tuples for one resource the last.
+/// What a tuple does not say itself, the person says for it, and then the document: its notes, and by its
+/// activities its `<show/>`. Of several notes in one language the first counts, of several tuples for one
+/// resource the last.
 pub fn to_xmpp(
     document: &Document,
     content_language: Option<&str>,
@@ -135,16 +138,23 @@ pub fn to_xmpp(
             Basic::Open => true,
             Basic::Closed => false,
         };
-        let notes = if tuple.notes.is_empty() {
-            &document.notes
+        let (person, common) = (&document.person, &document.notes);
+        let notes: Vec<_> = if tuple.notes.is_empty() {
+            person.notes.iter().chain(common).collect()
         } else {
-            &tuple.notes
+            tuple.notes.iter().collect()
         };
+        let activities = if tuple.activities.is_empty() {
+            &person.activities
+        } else {
+            &tuple.activities
+        };
+        let show = tuple.show.clone().or_else(|| activity::to_show(activities));
         let priority = tuple.contact.as_ref().and_then(|contact| contact.priority);
         let shown = Availability {
             available,
-            show: tuple.show.clone().filter(|_| available),
-            statuses: statuses(notes, default_language.unwrap_or_default()),
+            show: show.filter(|_| available),
+            statuses: statuses(&notes, default_language.unwrap_or_default()),
             priority: priority.filter(|_| available).map_or(0, priority_to_xmpp),
         };
         Some((tuple_id::to_resource(&tuple.id), shown))
@@ -152,7 +162,7 @@ pub fn to_xmpp(
     tuples.collect()
 }
 
-fn statuses(notes: &[Note], default_language: &str) -> Vec<(String, String)> {
+fn statuses(notes: &[&Note], default_language: &str) -> Vec<(String, String)> {
     let mut statuses = BTreeMap::new();
     for note in notes {
         let own = note.lang.as_deref().filter(|lang| is_language(lang));
@@ -331,6 +341,39 @@ mod tests {
                 .iter()
                 .all(|note| note.lang.is_none())
         );
+    }
+
+    #[test]
+    fn what_a_tuple_does_not_say_the_person_says_for_it() {
+        let activities = |name| {
+            format!("<activities xmlns='urn:ietf:params:xml:ns:pidf:rpid'><{name}/></activities>")
+        };
+        let open = "<status><basic>open</basic></status>";
+        let show = "<show xmlns='jabber:client'>chat</show>";
+        let xml = format!(
+            "<presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:a@b'>\
+             <d:person xmlns:d='urn:ietf:params:xml:ns:pidf:data-model'>{}\
+             <d:note>by phone</d:note></d:person>\
+             <tuple id='a'>{open}</tuple>\
+             <tuple id='b'><status><basic>open</basic>{show}</status><note>here</note></tuple>\
+             <tuple id='c'>{open}{}</tuple>\
+             <tuple id='d'>{open}{}</tuple>\
+             <tuple id='e'><status><basic>closed</basic></status></tuple>\
+             <note>all</note><note xml:lang='de'>alle</note></presence>",
+            activities("on-the-phone"),
+            activities("sleeping"),
+            activities("working"),
+        );
+        let document = Document::parse(xml.as_bytes()).unwrap();
+        let of_person = &[("", "by phone"), ("de", "alle")];
+        let expected = BTreeMap::from([
+            ("a".to_owned(), shown(Some(Show::Dnd), 0, of_person)),
+            ("b".to_owned(), shown(Some(Show::Chat), 0, &[("", "here")])),
+            ("c".to_owned(), shown(Some(Show::Xa), 0, of_person)),
+            ("d".to_owned(), shown(None, 0, of_person)),
+            ("e".to_owned(), gone(of_person)),
+        ]);
+        assert_eq!(to_xmpp(&document, None), expected);
     }
 
     #[test]

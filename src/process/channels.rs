@@ -179,6 +179,13 @@ impl Channels {
         }
     }
 
+    /// Tells the gateway that a SIP user has registered; lost if the queue is full.
+    pub fn registered(&self, user: String) {
+        if let Ok(frame) = (ToGateway::Registered { user }).encode() {
+            let _ = self.results.host.send(&frame);
+        }
+    }
+
     /// The right to answer a request that the gateway took: `(tm_index, tm_label)`, once. `None` is a stale
     /// command, to be dropped.
     pub fn claim(&self, slot: Slot) -> Option<(u32, u32)> {

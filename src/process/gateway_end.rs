@@ -88,7 +88,7 @@ impl GatewayEnd {
                     Taken::Nothing
                 }
             }
-            Ok(ToGateway::Result(_)) | Err(_) => {
+            Ok(ToGateway::Result(_) | ToGateway::Registered { .. }) | Err(_) => {
                 self.count(Counter::BadFrames);
                 Taken::Nothing
             }

@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
+use crate::address::Aor;
 use crate::config::Config;
 use crate::frame::{
     Answer, Command, LinkEvent as LinkNews, Outcome, Question, Record, RequestId, Send, Slot,
@@ -236,6 +237,11 @@ impl MainLoop {
             others += 1;
             match frame.map(ToGateway::decode) {
                 Some(Ok(ToGateway::Result(outcome))) => self.result(outcome),
+                Some(Ok(ToGateway::Registered { user })) => {
+                    if let Ok(user) = Aor::parse(&user) {
+                        self.input(Input::Registered { user });
+                    }
+                }
                 Some(Ok(ToGateway::Request(_)) | Err(_)) => self.end.count(Counter::BadFrames),
                 None => self.ending = true,
             }

@@ -2,6 +2,7 @@
 """Real phones: linphonec and baresip see XMPP users, and are seen by them."""
 
 from test_presence_server import put_rules
+from waiting import until
 
 
 def test_linphone_and_an_xmpp_user_see_each_other(scene):
@@ -60,3 +61,16 @@ def test_baresip_answers_a_subscribe_itself(stage):
     juliet.expect_presence("nurse@sip.example")
     nurse.command("presence", "busy")
     juliet.expect("a change of the nurse's presence", lambda s: s.bare == "nurse@sip.example", limit=20)
+
+
+def test_a_phone_that_registers_is_asked_at_once(stage):
+    scene = stage(config="minimal.cfg")
+    juliet = scene.xmpp("juliet")
+    juliet.presence("nurse@sip.example", "subscribe")
+    status = scene.kamailio.status
+    until(lambda: status("to_sip_pending") == 1 and status("subscriber_dialogs") == 0, "the phone is not there")
+    nurse = scene.baresip("nurse", contacts=[f"sip:{juliet.jid}"])
+    nurse.wait_registered()
+    # By the pauses alone it would take up to a minute.
+    juliet.expect_presence("nurse@sip.example", "subscribed", limit=25)
+    juliet.expect_presence("nurse@sip.example")

@@ -7,6 +7,8 @@
 mod addresses;
 #[path = "../presence_world/agreement.rs"]
 mod agreement;
+#[path = "../presence_world/calls.rs"]
+mod calls;
 #[path = "../presence_world/challenge.rs"]
 mod challenge;
 #[path = "../presence_world/crowd.rs"]
@@ -26,6 +28,8 @@ mod pace;
 mod poll;
 #[path = "../presence_world/refresh.rs"]
 mod refresh;
+#[path = "../presence_world/registered.rs"]
+mod registered;
 #[path = "../presence_world/restart.rs"]
 mod restart;
 #[path = "../presence_world/sequences.rs"]

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod agreement;
+mod calls;
 mod challenge;
 mod crowd;
 mod forks;
@@ -14,6 +15,7 @@ mod outage;
 mod pace;
 mod poll;
 mod refresh;
+mod registered;
 mod restart;
 mod sequences;
 mod sip_watcher;

@@ -5,6 +5,8 @@ use std::fmt;
 
 use xmpp_parsers::presence::Show;
 
+use super::Activity;
+
 /// A presence document (RFC 3863 §4.1.1).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
@@ -13,6 +15,17 @@ pub struct Document {
     /// The tuples in order.
     pub tuples: Vec<Tuple>,
     /// Notes about the presentity as a whole.
+    pub notes: Vec<Note>,
+    /// The one whom it is about.
+    pub person: Person,
+}
+
+/// The person behind all tuples (RFC 4479 §3.2); several in a document are one here.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// What the person is doing, each at most once.
+    pub activities: Vec<Activity>,
+    /// Notes of the person and of the activities.
     pub notes: Vec<Note>,
 }
 
@@ -26,6 +39,8 @@ pub struct Tuple {
     pub basic: Option<Basic>,
     /// `<show xmlns='jabber:client'>` inside `<status>` (RFC 8048 §6.2 note 7).
     pub show: Option<Show>,
+    /// Activities that are written here instead of in the person, each at most once.
+    pub activities: Vec<Activity>,
     /// `<contact>`, without surrounding white space.
     pub contact: Option<Contact>,
     /// Notes of this tuple.

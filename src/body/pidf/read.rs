@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Bytes to document.
 
-use std::str;
-
-use quick_xml::escape::resolve_predefined_entity;
-use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
-use quick_xml::name::{Namespace, NamespaceError, ResolveResult};
-use quick_xml::{NsReader, XmlVersion};
 use xmpp_parsers::ns::JABBER_CLIENT;
 use xmpp_parsers::presence::Show;
 use xso::FromXmlText;
 
+use crate::body::xml::{self, Element, Fault, Piece};
 use crate::body::{Misshapen, Shape};
 
-use super::{Basic, Contact, Document, Note, Priority, Tuple, is_xml_char};
+use super::{Activity, Basic, Contact, Document, Note, Person, Priority, Tuple};
 
 /// How large a document may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +17,7 @@ pub struct Limits {
     pub bytes: usize,
     /// Tuples.
     pub tuples: usize,
-    /// Notes of one tuple, and of the document.
+    /// Notes of one tuple, of the person, and of the document.
     pub notes: usize,
 }
 
@@ -50,7 +45,8 @@ pub enum Excess {
 }
 
 pub(super) const PIDF: &str = "urn:ietf:params:xml:ns:pidf";
-const XML: &str = "http://www.w3.org/XML/1998/namespace";
+pub(super) const DATA_MODEL: &str = "urn:ietf:params:xml:ns:pidf:data-model";
+pub(super) const RPID: &str = "urn:ietf:params:xml:ns:pidf:rpid";
 
 /// Why a body is not a presence document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -72,150 +68,36 @@ impl Document {
     /// Where the schema allows an element once, the last one counts; so it does where two tuples have the
     /// same id, which RFC 3863 §4.1.2 forbids: an id names one tuple, and a later one replaces an earlier.
     /// A note without `xml:lang` takes that of its tuple or of the document.
+    ///
+    /// The text of an activity (RFC 4480 §3.2: `<other>`; phones write it in any) is a note. A tuple about
+    /// somebody else, such as an assistant (RFC 4480 §3.9), is left out.
     pub fn parse(bytes: &[u8]) -> Result<Self, PidfError> {
         Self::parse_within(bytes, Limits::default(), Shape::default())
     }
 
     /// As [`Self::parse`], with other limits than the usual ones.
     pub fn parse_within(bytes: &[u8], limits: Limits, shape: Shape) -> Result<Self, PidfError> {
-        if bytes.len() > limits.bytes {
-            return Err(PidfError::TooLarge(Excess::Bytes));
+        let mut builder = Builder::new(limits);
+        xml::read(bytes, limits.bytes, shape, |piece| match piece {
+            Piece::Open(element) => builder.open(&element),
+            Piece::Text(text) => {
+                builder.text(&text);
+                Ok(())
+            }
+            Piece::Close => builder.close(),
+        })?;
+        builder.document.ok_or(PidfError::Xml)
+    }
+}
+
+impl From<Fault> for PidfError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Bytes => Self::TooLarge(Excess::Bytes),
+            Fault::Shape(misshapen) => Self::TooLarge(Excess::Shape(misshapen)),
+            Fault::Xml => Self::Xml,
         }
-        let text = str::from_utf8(bytes).map_err(|_| PidfError::Xml)?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if !text.chars().all(is_xml_char) {
-            return Err(PidfError::Xml);
-        }
-        read(text, limits, shape)
     }
-}
-
-fn read(text: &str, limits: Limits, shape: Shape) -> Result<Document, PidfError> {
-    let mut reader = NsReader::from_str(text);
-    reader.config_mut().check_comments = true;
-    let mut builder = Builder::new(limits, shape);
-    let mut first = true;
-    loop {
-        let event = reader.read_event().map_err(unreadable)?;
-        match event {
-            Event::Start(start) => builder.open(&reader, &start)?,
-            Event::Empty(start) => {
-                builder.open(&reader, &start)?;
-                builder.close()?;
-            }
-            Event::End(_) => builder.close()?,
-            Event::Text(text) => {
-                let text = text.xml10_content();
-                if text.contains("]]>") {
-                    return Err(PidfError::Xml);
-                }
-                builder.text(&text)?;
-            }
-            Event::CData(text) if builder.inside() => builder.text(&text.xml10_content())?,
-            Event::GeneralRef(reference) if builder.inside() => resolve(&reference, &mut builder)?,
-            Event::Decl(declaration) if first => check_declaration(&declaration)?,
-            Event::Comment(_) => {}
-            Event::Eof => return builder.finish(),
-            Event::CData(_)
-            | Event::GeneralRef(_)
-            | Event::Decl(_)
-            | Event::PI(_)
-            | Event::DocType(_) => return Err(PidfError::Xml),
-        }
-        first = false;
-    }
-}
-
-/// The reader has a limit of its own for the namespaces in scope.
-fn unreadable(error: quick_xml::Error) -> PidfError {
-    if let quick_xml::Error::Namespace(NamespaceError::TooManyBindings(_)) = error {
-        misshapen(Misshapen::Namespaces)
-    } else {
-        PidfError::Xml
-    }
-}
-
-fn check_declaration(declaration: &BytesDecl<'_>) -> Result<(), PidfError> {
-    let version = declaration.version().map_err(|_| PidfError::Xml)?;
-    let utf8 = match declaration.encoding() {
-        None => true,
-        Some(Ok(encoding)) => encoding.eq_ignore_ascii_case("UTF-8"),
-        Some(Err(_)) => false,
-    };
-    if version == "1.0" && utf8 {
-        Ok(())
-    } else {
-        Err(PidfError::Xml)
-    }
-}
-
-fn resolve(reference: &BytesRef<'_>, builder: &mut Builder) -> Result<(), PidfError> {
-    match reference.resolve_char_ref() {
-        Ok(Some(c)) if is_xml_char(c) => builder.text(c.encode_utf8(&mut [0; 4])),
-        Ok(None) => {
-            let text = resolve_predefined_entity(reference).ok_or(PidfError::Xml)?;
-            builder.text(text)
-        }
-        Ok(Some(_)) | Err(_) => Err(PidfError::Xml),
-    }
-}
-
-/// The attributes that have a meaning on some element of PIDF.
-#[derive(Default)]
-struct Attributes {
-    entity: Option<String>,
-    id: Option<String>,
-    priority: Option<String>,
-    lang: Option<String>,
-}
-
-impl Attributes {
-    fn read(
-        reader: &NsReader<&[u8]>,
-        start: &BytesStart<'_>,
-        shape: Shape,
-    ) -> Result<Self, PidfError> {
-        let mut known = Self::default();
-        let mut namespaces = 0;
-        for (count, attribute) in start.attributes().enumerate() {
-            if count == shape.attributes {
-                return Err(misshapen(Misshapen::Attributes));
-            }
-            let attribute = attribute.map_err(|_| PidfError::Xml)?;
-            if attribute.key.as_ref().len() > shape.name {
-                return Err(misshapen(Misshapen::Name));
-            }
-            namespaces += usize::from(attribute.key.as_namespace_binding().is_some());
-            if namespaces > shape.namespaces {
-                return Err(misshapen(Misshapen::Namespaces));
-            }
-            let value = attribute
-                .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|_| PidfError::Xml)?
-                .into_owned();
-            if attribute.value.contains('<') || !value.chars().all(is_xml_char) {
-                return Err(PidfError::Xml);
-            }
-            match reader.resolver().resolve_attribute(attribute.key) {
-                (ResolveResult::Unbound, name) => match name.as_ref() {
-                    "entity" => known.entity = Some(value),
-                    "id" => known.id = Some(value),
-                    "priority" => known.priority = Some(value),
-                    _ => {}
-                },
-                (ResolveResult::Bound(Namespace(XML)), name) if name.as_ref() == "lang" => {
-                    known.lang = Some(value);
-                }
-                (ResolveResult::Bound(_), _) => {}
-                (ResolveResult::Unknown(_), _) => return Err(PidfError::Xml),
-            }
-        }
-        Ok(known)
-    }
-}
-
-fn misshapen(misshapen: Misshapen) -> PidfError {
-    PidfError::TooLarge(Excess::Shape(misshapen))
 }
 
 /// An element that is open.
@@ -237,17 +119,34 @@ enum Place {
     Contact(Option<Priority>),
     Note,
     Timestamp,
+    Person,
+    Activities,
+    Activity(Activity),
+    Relationship,
+    Relation { is_self: bool },
     Ignored,
 }
 
 impl Place {
-    fn of(parent: Self, namespace: &str, name: &str, attributes: &Attributes) -> Self {
-        match (parent, namespace, name) {
+    fn of(parent: Self, element: &Element<'_>) -> Self {
+        match (parent, element.namespace, element.name) {
             (Self::Presence, PIDF, "tuple") => Self::Tuple,
-            (Self::Presence | Self::Tuple, PIDF, "note") => Self::Note,
+            (Self::Presence, DATA_MODEL, "person") => Self::Person,
+            (Self::Presence | Self::Tuple, PIDF, "note")
+            | (Self::Person, DATA_MODEL | PIDF, "note")
+            | (Self::Activities, RPID, "note") => Self::Note,
+            (Self::Person | Self::Tuple | Self::Status, RPID, "activities") => Self::Activities,
+            (Self::Activities, RPID, name) => {
+                Activity::named(name).map_or(Self::Ignored, Self::Activity)
+            }
+            (Self::Tuple, RPID, "relationship") => Self::Relationship,
+            (Self::Relationship, RPID, "note") => Self::Ignored,
+            (Self::Relationship, _, name) => Self::Relation {
+                is_self: ["self", "unknown"].contains(&name),
+            },
             (Self::Tuple, PIDF, "status") => Self::Status,
             (Self::Tuple, PIDF, "contact") => {
-                Self::Contact(attributes.priority.as_deref().and_then(Priority::parse))
+                Self::Contact(element.attribute("priority").and_then(Priority::parse))
             }
             (Self::Tuple, PIDF, "timestamp") => Self::Timestamp,
             (Self::Status, PIDF, "basic") => Self::Basic,
@@ -260,75 +159,70 @@ impl Place {
 /// A document that grows with each event.
 struct Builder {
     limits: Limits,
-    shape: Shape,
     open: Vec<Open>,
     document: Option<Document>,
     tuple: Option<Tuple>,
+    /// The tuple is about somebody else.
+    of_another: bool,
     /// The text of the innermost element that has one.
     text: String,
 }
 
 impl Builder {
-    fn new(limits: Limits, shape: Shape) -> Self {
+    fn new(limits: Limits) -> Self {
         Self {
             limits,
-            shape,
             open: Vec::new(),
             document: None,
             tuple: None,
+            of_another: false,
             text: String::new(),
         }
     }
 
-    fn inside(&self) -> bool {
-        !self.open.is_empty()
-    }
-
-    fn open(&mut self, reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<(), PidfError> {
-        let (namespace, name) = reader.resolver().resolve_element(start.name());
-        let namespace = match namespace {
-            ResolveResult::Bound(Namespace(namespace)) => namespace,
-            ResolveResult::Unbound => "",
-            ResolveResult::Unknown(_) => return Err(PidfError::Xml),
-        };
-        if self.open.len() == self.shape.depth {
-            return Err(misshapen(Misshapen::Depth));
-        }
-        if start.name().as_ref().len() > self.shape.name {
-            return Err(misshapen(Misshapen::Name));
-        }
-        let attributes = Attributes::read(reader, start, self.shape)?;
+    fn open(&mut self, element: &Element<'_>) -> Result<(), PidfError> {
         let place = match self.open.last() {
-            Some(parent) => Place::of(parent.place, namespace, name.as_ref(), &attributes),
-            None if self.document.is_some() => return Err(PidfError::Xml),
-            None if (namespace, name.as_ref()) == (PIDF, "presence") => Place::Presence,
+            Some(parent) => Place::of(parent.place, element),
+            None if (element.namespace, element.name) == (PIDF, "presence") => Place::Presence,
             None => return Err(PidfError::NotPidf),
         };
+        let attribute = |name| element.attribute(name).unwrap_or_default().to_owned();
         match place {
             Place::Presence => {
                 self.document = Some(Document {
-                    entity: attributes.entity.unwrap_or_default(),
+                    entity: attribute("entity"),
                     tuples: Vec::new(),
                     notes: Vec::new(),
+                    person: Person::default(),
                 });
             }
             Place::Tuple => {
+                self.of_another = false;
                 self.tuple = Some(Tuple {
-                    id: attributes.id.unwrap_or_default(),
+                    id: attribute("id"),
                     basic: None,
                     show: None,
+                    activities: Vec::new(),
                     contact: None,
                     notes: Vec::new(),
                     timestamp: None,
                 });
             }
-            Place::Basic | Place::Show | Place::Contact(_) | Place::Note | Place::Timestamp => {
-                self.text.clear()
-            }
-            Place::Status | Place::Ignored => {}
+            Place::Relation { is_self } => self.of_another |= !is_self,
+            Place::Basic
+            | Place::Show
+            | Place::Contact(_)
+            | Place::Note
+            | Place::Timestamp
+            | Place::Activity(_) => self.text.clear(),
+            Place::Status
+            | Place::Person
+            | Place::Activities
+            | Place::Relationship
+            | Place::Ignored => {}
         }
-        let lang = match (attributes.lang, self.open.last()) {
-            (Some(own), _) => Some(own),
+        let lang = match (element.lang(), self.open.last()) {
+            (Some(own), _) => Some(own.to_owned()),
             (None, Some(parent)) if place != Place::Ignored => parent.lang.clone(),
             (None, _) => None,
         };
@@ -336,17 +230,11 @@ impl Builder {
         Ok(())
     }
 
-    fn text(&mut self, text: &str) -> Result<(), PidfError> {
-        match self.open.last() {
-            Some(Open {
-                place: Place::Ignored,
-                ..
-            }) => {}
-            Some(_) => self.text.push_str(text),
-            None if text.trim_ascii().is_empty() => {}
-            None => return Err(PidfError::Xml),
+    fn text(&mut self, text: &str) {
+        let kept = self.open.last();
+        if kept.is_some_and(|open| open.place != Place::Ignored) {
+            self.text.push_str(text);
         }
-        Ok(())
     }
 
     fn close(&mut self) -> Result<(), PidfError> {
@@ -356,7 +244,7 @@ impl Builder {
         let text = self.text.trim_ascii();
         match (closed.place, &mut self.tuple) {
             (Place::Tuple, tuple) => {
-                if let Some(tuple) = tuple.take() {
+                if let Some(tuple) = tuple.take().filter(|_| !self.of_another) {
                     add_tuple(&mut document.tuples, tuple, self.limits.tuples)?;
                 }
             }
@@ -378,28 +266,38 @@ impl Builder {
             }
             (Place::Timestamp, Some(tuple)) => tuple.timestamp = Some(text.to_owned()),
             (Place::Note, tuple) => {
-                let notes = tuple
-                    .as_mut()
-                    .map_or(&mut document.notes, |tuple| &mut tuple.notes);
-                if notes.len() == self.limits.notes {
-                    return Err(PidfError::TooLarge(Excess::Notes));
-                }
-                notes.push(Note {
-                    lang: closed.lang,
-                    text: self.text.clone(),
-                });
+                let notes = match tuple {
+                    Some(tuple) => &mut tuple.notes,
+                    None if self.open.len() > 1 => &mut document.person.notes,
+                    None => &mut document.notes,
+                };
+                add_note(notes, closed.lang, self.text.clone(), self.limits.notes)?;
             }
-            (Place::Presence | Place::Status | Place::Ignored, _)
+            (Place::Activity(activity), tuple) => {
+                let (activities, notes) = match tuple {
+                    Some(tuple) => (&mut tuple.activities, &mut tuple.notes),
+                    None => (&mut document.person.activities, &mut document.person.notes),
+                };
+                if !activities.contains(&activity) {
+                    activities.push(activity);
+                }
+                if !text.is_empty() {
+                    add_note(notes, closed.lang, text.to_owned(), self.limits.notes)?;
+                }
+            }
+            (
+                Place::Presence
+                | Place::Status
+                | Place::Person
+                | Place::Activities
+                | Place::Relationship
+                | Place::Relation { .. }
+                | Place::Ignored,
+                _,
+            )
             | (Place::Basic | Place::Show | Place::Contact(_) | Place::Timestamp, None) => {}
         }
         Ok(())
-    }
-
-    fn finish(self) -> Result<Document, PidfError> {
-        match self.document {
-            Some(document) if self.open.is_empty() => Ok(document),
-            Some(_) | None => Err(PidfError::Xml),
-        }
     }
 }
 
@@ -412,6 +310,19 @@ fn add_tuple(tuples: &mut Vec<Tuple>, tuple: Tuple, limit: usize) -> Result<(), 
         return Err(PidfError::TooLarge(Excess::Tuples));
     }
     tuples.push(tuple);
+    Ok(())
+}
+
+fn add_note(
+    notes: &mut Vec<Note>,
+    lang: Option<String>,
+    text: String,
+    limit: usize,
+) -> Result<(), PidfError> {
+    if notes.len() == limit {
+        return Err(PidfError::TooLarge(Excess::Notes));
+    }
+    notes.push(Note { lang, text });
     Ok(())
 }
 
@@ -501,13 +412,81 @@ mod tests {
                 id: "t".into(),
                 basic: Some(Basic::Open),
                 show: Some(Show::Dnd),
+                activities: vec![],
                 contact: None,
                 notes: vec![note("en", "a <😀&amp;\n")],
                 timestamp: Some("2026-01-01T00:00:00Z".into()),
             }],
             notes: vec![note("fr", "doc")],
+            person: Person::default(),
         };
         assert_eq!(document, expected);
+    }
+
+    #[test]
+    fn a_person_has_activities_and_notes() {
+        let document = with_content(
+            "<p:person xmlns:p='urn:ietf:params:xml:ns:pidf:data-model' id='p1' xml:lang='en'>\
+             <activities xmlns='urn:ietf:params:xml:ns:pidf:rpid'>\
+             <note>at table</note><lunch/><on-the-phone>with Rosaline</on-the-phone>\
+             <other> humming </other><lunch/><dozing/><x:x xmlns:x='urn:x'>no</x:x></activities>\
+             <mood xmlns='urn:ietf:params:xml:ns:pidf:rpid'><note>no</note><happy/></mood>\
+             <p:note xml:lang='fr'>a table</p:note></p:person>\
+             <tuple id='t'/><note>all</note>\
+             <p:person xmlns:p='urn:ietf:params:xml:ns:pidf:data-model' id='p2'>\
+             <activities xmlns='urn:ietf:params:xml:ns:pidf:rpid'><busy/></activities></p:person>",
+        )
+        .unwrap();
+        let note = |lang: &str, text: &str| Note {
+            lang: Some(lang.into()),
+            text: text.into(),
+        };
+        let expected = Person {
+            activities: vec![
+                Activity::Lunch,
+                Activity::OnThePhone,
+                Activity::Other,
+                Activity::Busy,
+            ],
+            notes: vec![
+                note("en", "at table"),
+                note("en", "with Rosaline"),
+                note("en", "humming"),
+                note("fr", "a table"),
+            ],
+        };
+        assert_eq!(document.person, expected);
+        assert_eq!(document.notes.len(), 1);
+    }
+
+    #[test]
+    fn activities_are_found_in_tuples_too() {
+        let activities = |name: &str| {
+            format!(
+                "<r:activities xmlns:r='urn:ietf:params:xml:ns:pidf:rpid'><r:{name}/>\
+                 <r:note>n</r:note></r:activities>"
+            )
+        };
+        let (away, busy) = (activities("away"), activities("busy"));
+        let tuple = only_tuple(&format!("<status>{away}</status>{busy}"));
+        assert_eq!(tuple.activities, [Activity::Away, Activity::Busy]);
+        assert_eq!(tuple.notes.len(), 2);
+    }
+
+    #[test]
+    fn a_tuple_about_somebody_else_is_left_out() {
+        let read = |relation: &str| {
+            let text = format!(
+                "<tuple id='t'><r:relationship xmlns:r='urn:ietf:params:xml:ns:pidf:rpid'>\
+                 <r:note>n</r:note>{relation}</r:relationship></tuple><tuple id='own'/>"
+            );
+            with_content(&text).unwrap().tuples.len()
+        };
+        assert_eq!(read("<r:assistant/>"), 1);
+        assert_eq!(read("<r:other>neighbour</r:other>"), 1);
+        assert_eq!(read("<x:pet xmlns:x='urn:x'/>"), 1);
+        assert_eq!(read("<r:self/>"), 2);
+        assert_eq!(read("<r:unknown/>"), 2);
     }
 
     #[test]
@@ -601,6 +580,10 @@ mod tests {
         };
         let notes = |n| "<note/>".repeat(n);
         let own_notes = |n| format!("<tuple id='t'>{}</tuple>", "<note/>".repeat(n));
+        let notes_of_person = |n| {
+            let notes = "<d:note/>".repeat(n);
+            format!("<d:person xmlns:d='{DATA_MODEL}'>{notes}</d:person>")
+        };
         let nested = |n| format!("{}{}", "<x>".repeat(n - 1), "</x>".repeat(n - 1));
         let written = |write: fn(usize) -> String, n| {
             format!("<x{}/>", (0..n).map(write).collect::<String>())
@@ -614,11 +597,12 @@ mod tests {
         let padding = |n: usize| " ".repeat(n - overhead);
         let shaped = Excess::Shape;
         type Case<'a> = (&'a dyn Fn(usize) -> String, usize, Excess);
-        let cases: [Case<'_>; 10] = [
+        let cases: [Case<'_>; 11] = [
             (&padding, limits.bytes, Excess::Bytes),
             (&tuples, limits.tuples, Excess::Tuples),
             (&notes, limits.notes, Excess::Notes),
             (&own_notes, limits.notes, Excess::Notes),
+            (&notes_of_person, limits.notes, Excess::Notes),
             (&nested, shape.depth, shaped(Misshapen::Depth)),
             (&attributes, shape.attributes, shaped(Misshapen::Attributes)),
             (&namespaces, shape.namespaces, shaped(Misshapen::Namespaces)),

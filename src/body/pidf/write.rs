@@ -4,8 +4,10 @@
 use xmpp_parsers::ns::JABBER_CLIENT;
 use xmpp_parsers::presence::Show;
 
-use super::read::PIDF;
-use super::{Basic, Document, Note, Tuple, is_xml_char};
+use crate::body::is_xml_char;
+
+use super::read::{DATA_MODEL, PIDF, RPID};
+use super::{Activity, Basic, Document, Note, Person, Tuple};
 
 impl Document {
     /// The document as XML, schema-valid (RFC 3863 §4.4) when its texts are what the fields say.
@@ -19,7 +21,8 @@ impl Document {
         for tuple in &self.tuples {
             write_tuple(&mut out, tuple);
         }
-        write_notes(&mut out, &self.notes);
+        write_notes(&mut out, "", &self.notes);
+        write_person(&mut out, &self.person);
         out.push_str("</presence>");
         out
     }
@@ -47,6 +50,7 @@ fn write_tuple(out: &mut String, tuple: &Tuple) {
         out.push_str("</show>");
     }
     out.push_str("</status>");
+    write_activities(out, &tuple.activities);
     if let Some(contact) = &tuple.contact {
         out.push_str("<contact");
         if let Some(priority) = contact.priority {
@@ -56,7 +60,7 @@ fn write_tuple(out: &mut String, tuple: &Tuple) {
         escape(out, &contact.uri);
         out.push_str("</contact>");
     }
-    write_notes(out, &tuple.notes);
+    write_notes(out, "", &tuple.notes);
     if let Some(timestamp) = &tuple.timestamp {
         out.push_str("<timestamp>");
         escape(out, timestamp);
@@ -65,15 +69,43 @@ fn write_tuple(out: &mut String, tuple: &Tuple) {
     out.push_str("</tuple>");
 }
 
-fn write_notes(out: &mut String, notes: &[Note]) {
+/// RFC 4479 §5.1.2. The id is not one of a tuple, which all begin in another way.
+fn write_person(out: &mut String, person: &Person) {
+    if *person == Person::default() {
+        return;
+    }
+    out.push_str("<dm:person");
+    attribute(out, "xmlns:dm", DATA_MODEL);
+    attribute(out, "id", "person");
+    out.push('>');
+    write_activities(out, &person.activities);
+    write_notes(out, "dm:", &person.notes);
+    out.push_str("</dm:person>");
+}
+
+/// RFC 4480 §5.1.
+fn write_activities(out: &mut String, activities: &[Activity]) {
+    if activities.is_empty() {
+        return;
+    }
+    out.push_str("<rpid:activities");
+    attribute(out, "xmlns:rpid", RPID);
+    out.push('>');
+    for activity in activities {
+        out.push_str(&format!("<rpid:{}/>", activity.name()));
+    }
+    out.push_str("</rpid:activities>");
+}
+
+fn write_notes(out: &mut String, prefix: &str, notes: &[Note]) {
     for note in notes {
-        out.push_str("<note");
+        out.push_str(&format!("<{prefix}note"));
         if let Some(lang) = &note.lang {
             attribute(out, "xml:lang", lang);
         }
         out.push('>');
         escape(out, &note.text);
-        out.push_str("</note>");
+        out.push_str(&format!("</{prefix}note>"));
     }
 }
 
@@ -156,17 +188,24 @@ mod tests {
             basic,
             show,
             prop::option::of(contact),
-            prop::collection::vec(note(), 0..3),
+            (activities(), prop::collection::vec(note(), 0..3)),
             prop::option::of(trimmed_text()),
         )
-            .prop_map(|(id, basic, show, contact, notes, timestamp)| Tuple {
-                id,
-                basic,
-                show,
-                contact,
-                notes,
-                timestamp,
-            })
+            .prop_map(
+                |(id, basic, show, contact, (activities, notes), timestamp)| Tuple {
+                    id,
+                    basic,
+                    show,
+                    activities,
+                    contact,
+                    notes,
+                    timestamp,
+                },
+            )
+    }
+
+    fn activities() -> impl Strategy<Value = Vec<Activity>> {
+        prop::sample::subsequence(Activity::ALL.to_vec(), 0..3)
     }
 
     fn document() -> impl Strategy<Value = Document> {
@@ -177,13 +216,17 @@ mod tests {
             }
             tuples
         });
-        (legal_text(), tuples, prop::collection::vec(note(), 0..3)).prop_map(
-            |(entity, tuples, notes)| Document {
+        let notes = || prop::collection::vec(note(), 0..3);
+        let person =
+            (activities(), notes()).prop_map(|(activities, notes)| Person { activities, notes });
+        (legal_text(), tuples, notes(), person).prop_map(|(entity, tuples, notes, person)| {
+            Document {
                 entity,
                 tuples,
                 notes,
-            },
-        )
+                person,
+            }
+        })
     }
 
     proptest! {
@@ -201,11 +244,17 @@ mod tests {
                 id,
                 basic: None,
                 show: None,
+                activities: vec![],
                 contact: Some(Contact { uri, priority: None }),
                 notes: vec![note.clone()],
                 timestamp: None,
             };
-            let xml = Document { entity, tuples: vec![tuple], notes: vec![note] }.to_xml();
+            let xml = Document {
+                entity,
+                tuples: vec![tuple],
+                notes: vec![note.clone()],
+                person: Person { activities: vec![], notes: vec![note] },
+            }.to_xml();
             prop_assert!(Document::parse(xml.as_bytes()).is_ok(), "{}", xml);
         }
     }
@@ -220,6 +269,7 @@ mod tests {
             entity: String::new(),
             tuples: vec![],
             notes: vec![note],
+            person: Person::default(),
         }
         .to_xml();
         assert!(xml.contains("<note>ab\u{10000}</note>"), "{xml}");

@@ -3,7 +3,7 @@
 
 use crate::address::Pair;
 use crate::record::{DialogId, Moment};
-use crate::sip::{DeltaSeconds, Headers, retry_after};
+use crate::sip::{DeltaSeconds, Headers, Package, retry_after};
 
 use super::super::RequestResult;
 use super::super::backoff::backoff_ms;
@@ -28,6 +28,12 @@ impl XmppWatchers {
     ) {
         let headers = result.response.as_ref().map(|r| &r.headers);
         let wait = headers.and_then(retry_after);
+        if self.package_of(id) == Some(Package::Dialog) {
+            if result.status.0 != 423 || !self.lengthen(desk, now, id, headers) {
+                self.calls_refused(desk, now, id, result.status);
+            }
+            return;
+        }
         let was_open = self
             .subscriptions
             .get(&id)

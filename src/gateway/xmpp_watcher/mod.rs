@@ -4,6 +4,7 @@
 //! In: `subscribe`, `unsubscribe` and `probe`, results of our SUBSCRIBEs, NOTIFYs. Out: SUBSCRIBEs, answers,
 //! and presence to the watcher.
 
+mod call;
 mod challenge;
 mod ending;
 mod failure;
@@ -17,6 +18,7 @@ mod shown;
 mod standing;
 mod stanza;
 mod subscribe;
+mod waiting;
 
 use std::collections::BTreeMap;
 
@@ -24,8 +26,11 @@ use indexmap::IndexMap;
 use smallvec::SmallVec;
 
 use crate::address::{Jid, Pair};
+use crate::body::dialog_info::Calls;
 use crate::mapping::presence::Availability;
 use crate::record::{DialogId, Direction, Moment};
+
+use crate::sip::Package;
 
 use super::desk::Desk;
 use super::dialog::{CallIndex, Dialog};
@@ -35,6 +40,7 @@ use super::timers::Timer;
 use super::walks::{LOOKS, News, ROUND, Walks};
 use refusals::Refusals;
 use standing::Standing;
+use waiting::Waiting;
 
 /// Stanzas that tell a watcher what he may have missed: mostly `subscribed` and presence of one resource.
 const MISSED: usize = 2;
@@ -47,6 +53,7 @@ pub(super) struct XmppWatchers {
     calls: CallIndex,
     ledger: Ledger,
     refusals: Refusals,
+    waiting: Waiting,
     /// Who is to be told what a poll finds.
     polls: BTreeMap<DialogId, Jid>,
     /// Who is still to be told that a link came.
@@ -75,6 +82,8 @@ struct Subscription {
     phase: Phase,
     /// What the contact's last document showed, by resource.
     document: Resources<Availability>,
+    /// His calls, if it is about these.
+    calls: Option<Box<Calls>>,
     /// When the first SUBSCRIBE left; long ago for a dialog from the store.
     opened: Moment,
     /// When the last SUBSCRIBE left.
@@ -124,6 +133,7 @@ impl XmppWatchers {
             calls: CallIndex::default(),
             ledger: Ledger::new(Direction::ToSip),
             refusals: Refusals::default(),
+            waiting: Waiting::default(),
             polls: BTreeMap::new(),
             walks: Walks::default(),
             missed: Vec::new(),
@@ -149,6 +159,7 @@ impl XmppWatchers {
             dialog,
             phase,
             document,
+            calls: None,
             opened: now,
             refreshed: now,
             duration,
@@ -192,20 +203,26 @@ impl XmppWatchers {
             .get(pair)
             .is_some_and(|w| w.standing == Standing::Stranger && w.dialogs.is_empty());
         if idle {
+            self.waiting.remove(pair);
             self.watchers.swap_remove(pair);
         }
     }
 
-    /// The dialogs of a pair that are not about to end.
+    /// The dialogs of a pair about presence that are not about to end.
     fn live(&self, pair: &Pair) -> SmallVec<[DialogId; 2]> {
+        self.live_of(pair, Package::Presence)
+    }
+
+    /// As [`Self::live`], of any package.
+    fn live_of(&self, pair: &Pair, package: Package) -> SmallVec<[DialogId; 2]> {
         let Some(watcher) = self.watchers.get(pair) else {
             return SmallVec::new();
         };
         let mut live = watcher.dialogs.clone();
         live.retain(|id| {
-            self.subscriptions
-                .get(id)
-                .is_some_and(|s| matches!(s.phase, Phase::Trying | Phase::Open))
+            self.subscriptions.get(id).is_some_and(|s| {
+                s.dialog.package == package && matches!(s.phase, Phase::Trying | Phase::Open)
+            })
         });
         live
     }

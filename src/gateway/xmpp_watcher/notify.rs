@@ -2,11 +2,13 @@
 //! NOTIFYs about SIP contacts (RFC 6665 §4.1.3, §4.4.1; RFC 8048 §5.2.1, §6.3).
 
 use crate::address::Pair;
+use crate::body::dialog_info::{self, DialogInfo, DialogInfoError};
 use crate::body::pidf::{self, Document, PidfError};
+use crate::config::Limit;
 use crate::frame::Reply;
 use crate::mapping::presence::{Availability, to_xmpp};
 use crate::record::{DialogId, Direction, Moment};
-use crate::sip::{DeltaSeconds, Request, SubscriptionState, Substate, TerminationReason};
+use crate::sip::{DeltaSeconds, Package, Request, SubscriptionState, Substate, TerminationReason};
 
 use super::super::SipRequest;
 use super::super::desk::{Desk, Refusal};
@@ -24,7 +26,13 @@ const MAX_FORKS: usize = 8;
 struct Accepted {
     id: DialogId,
     state: SubscriptionState,
-    document: Option<Resources<Availability>>,
+    body: Body,
+}
+
+/// What a NOTIFY carries, by its package.
+enum Body {
+    Presence(Option<Resources<Availability>>),
+    Calls(Option<DialogInfo>),
 }
 
 impl XmppWatchers {
@@ -108,9 +116,13 @@ impl XmppWatchers {
         let event = request.headers.event().ok_or_else(|| {
             Refusal::because(489, "Missing Event").with("Allow-Events", "presence")
         })?;
-        if event.package != "presence" {
-            return Err(Refusal::new(489).with("Allow-Events", "presence"));
-        }
+        let package = known
+            .or(young)
+            .or(forking)
+            .and_then(|id| self.package_of(id));
+        let package = package
+            .filter(|package| event.package == package.as_str())
+            .ok_or_else(|| Refusal::new(489).with("Allow-Events", "presence"))?;
         if event.id.is_some() {
             return Err(gone());
         }
@@ -128,7 +140,10 @@ impl XmppWatchers {
             .headers
             .record_route()
             .map_err(|_| Refusal::because(400, "Bad Record-Route"))?;
-        let document = read_document(desk, request)?;
+        let body = match package {
+            Package::Presence => Body::Presence(read_document(desk, request)?),
+            Package::Dialog => Body::Calls(read_calls(desk, request)?),
+        };
         let id = match (known, young, forking) {
             (Some(id), _, _) | (None, Some(id), _) => id,
             (None, None, Some(first)) => self.fork(desk, now, first).ok_or_else(gone)?,
@@ -137,11 +152,7 @@ impl XmppWatchers {
         let subscription = self.subscriptions.get_mut(&id).ok_or_else(gone)?;
         subscription.dialog.remote_cseq = cseq.number;
         meet(&mut subscription.dialog, request, from_tag, route_set);
-        Ok(Accepted {
-            id,
-            state,
-            document,
-        })
+        Ok(Accepted { id, state, body })
     }
 
     /// A further notifier answers the same SUBSCRIBE: a dialog of its own (RFC 6665 §4.4.1).
@@ -166,17 +177,17 @@ impl XmppWatchers {
     }
 
     fn take(&mut self, desk: &mut Desk, now: Moment, accepted: Accepted) {
-        let Accepted {
-            id,
-            state,
-            document,
-        } = accepted;
+        let Accepted { id, state, body } = accepted;
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return;
         };
         let pair = subscription.dialog.pair.clone();
         desk.timers.stop(&Timer::FirstNotify(id));
         if subscription.phase == Phase::Poll {
+            let document = match body {
+                Body::Presence(document) => document,
+                Body::Calls(_) => None,
+            };
             return self.poll_answered(desk, now, id, &state, document);
         }
         if state.substate == Substate::Terminated {
@@ -192,6 +203,11 @@ impl XmppWatchers {
             subscription.dialog.expires_at = now.plus_secs(u64::from(seconds));
             schedule(desk, now, id, seconds);
         }
+        let document = match body {
+            Body::Presence(document) => document,
+            Body::Calls(_) if state.substate == Substate::Pending => return self.keep(desk, id),
+            Body::Calls(document) => return self.calls_told(desk, now, id, document),
+        };
         // RFC 8048 §5.2.1: while pending, answer on the SIP side and send nothing to the XMPP user.
         if state.substate == Substate::Pending {
             if self.standing(&pair).authorization().is_none() {
@@ -213,6 +229,7 @@ impl XmppWatchers {
         self.approve(desk, now, &pair);
         self.tell_changes(desk, &pair);
         self.keep_if_changed(desk, id, first);
+        self.watch_calls(desk, now, &pair);
     }
 
     /// The contact lets the watcher see: long-lived from here on.
@@ -277,6 +294,9 @@ impl XmppWatchers {
             }
             return;
         }
+        if subscription.dialog.package == Package::Dialog {
+            return self.calls_ended(desk, now, id, state);
+        }
         self.remove(desk, id);
         let others = !self.live(&pair).is_empty();
         let wait = state.retry_after.map(DeltaSeconds);
@@ -319,6 +339,32 @@ fn meet(dialog: &mut Dialog, request: &Request, from_tag: &str, route_set: Vec<S
             record.remote_target = target;
         }
     });
+}
+
+fn read_calls(desk: &mut Desk, request: &Request) -> Result<Option<DialogInfo>, Refusal> {
+    if request.body.is_empty() {
+        return Ok(None);
+    }
+    if request.headers.content_type().as_deref() != Some(dialog_info::MIME) {
+        return Err(Refusal::new(415).with("Accept", dialog_info::MIME));
+    }
+    let limits = dialog_info::Limits {
+        bytes: desk.config.pidf.bytes,
+        ..dialog_info::Limits::default()
+    };
+    match DialogInfo::parse_within(&request.body, limits, desk.config.xml) {
+        Ok(document) => Ok(Some(document)),
+        Err(DialogInfoError::TooLarge(excess)) => {
+            desk.counters.reached.count(match excess {
+                dialog_info::Excess::Bytes | dialog_info::Excess::Dialogs => Limit::Pidf,
+                dialog_info::Excess::Shape(misshapen) => misshapen.into(),
+            });
+            Err(Refusal::new(413))
+        }
+        Err(DialogInfoError::Xml | DialogInfoError::NotDialogInfo) => {
+            Err(Refusal::because(400, "Bad Document About Dialogs"))
+        }
+    }
 }
 
 fn read_document(

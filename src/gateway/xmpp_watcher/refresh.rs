@@ -10,6 +10,7 @@ use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use crate::address::Pair;
 use crate::record::{Change, DialogId, Moment};
+use crate::sip::Package;
 
 use super::super::desk::Desk;
 use super::super::timers::Timer;
@@ -39,6 +40,11 @@ impl XmppWatchers {
     /// The users of a subscription.
     pub(in super::super) fn pair_of(&self, id: DialogId) -> Option<&Pair> {
         self.subscriptions.get(&id).map(|s| &s.dialog.pair)
+    }
+
+    /// What a subscription is about.
+    pub(super) fn package_of(&self, id: DialogId) -> Option<Package> {
+        self.subscriptions.get(&id).map(|s| s.dialog.package)
     }
 
     /// An XMPP user was heard of.
@@ -85,7 +91,10 @@ impl XmppWatchers {
         }
         let wait = u64::from(desk.config.probe_timeout) * 1000;
         let time_left = subscription.dialog.expires_at >= now.plus_ms(wait + MARGIN_MS);
-        let probes = !subscription.probed && !awaited && time_left;
+        let probes = !subscription.probed
+            && !awaited
+            && time_left
+            && subscription.dialog.package == Package::Presence;
         subscription.probed = probes;
         if probes {
             desk.probe_watcher(&pair);

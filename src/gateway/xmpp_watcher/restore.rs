@@ -5,6 +5,7 @@
 //! subscription has run out meanwhile, and the others in the order in which theirs would. Not as a storm.
 
 use crate::record::{AuthorizationRecord, Change, DialogRecord, Moment};
+use crate::sip::Package;
 
 use super::super::desk::Desk;
 use super::super::dialog::Dialog;
@@ -44,7 +45,7 @@ impl XmppWatchers {
         if record.remote_tag.is_none() || record.expires_at <= now {
             // Nothing came of it, or it has run out: ask anew.
             desk.change(Change::RemoveDialog(id));
-            if wanted {
+            if wanted && record.package == Package::Presence {
                 self.missed.push((record.expires_at, record.pair.clone()));
             } else {
                 self.forget_if_idle(&record.pair);
@@ -54,7 +55,7 @@ impl XmppWatchers {
         desk.timers
             .set(Timer::SubscriberExpires(id), record.expires_at);
         // Forks share a Call-ID; a second one was about to end when the process did.
-        let second = self.live(&record.pair).iter().any(|id| {
+        let second = self.live_of(&record.pair, record.package).iter().any(|id| {
             self.subscriptions
                 .get(id)
                 .is_some_and(|s| s.dialog.texts().call_id != record.call_id)
@@ -96,7 +97,7 @@ impl XmppWatchers {
         let without: Vec<_> = self
             .watchers
             .iter()
-            .filter(|(_, w)| w.standing.is_wanted() && w.dialogs.is_empty())
+            .filter(|(pair, w)| w.standing.is_wanted() && self.live(pair).is_empty())
             .map(|(pair, _)| pair.clone())
             .collect();
 

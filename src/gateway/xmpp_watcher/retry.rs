@@ -3,7 +3,7 @@
 
 use crate::address::Pair;
 use crate::record::{DialogId, Moment};
-use crate::sip::{DeltaSeconds, Status};
+use crate::sip::{DeltaSeconds, Package, Status};
 
 use super::super::backoff::backoff_ms;
 use super::super::desk::Desk;
@@ -49,6 +49,9 @@ impl XmppWatchers {
         let Some(subscription) = self.subscriptions.get(&id) else {
             return;
         };
+        if subscription.dialog.package == Package::Dialog {
+            return self.calls_silent(desk, now, id);
+        }
         if subscription.phase == Phase::Poll {
             return self.poll_failed(desk, id, Status(408));
         }
@@ -86,6 +89,7 @@ impl XmppWatchers {
             self.forget_if_idle(pair);
             return;
         }
+        self.waiting.add(pair, now);
         let pause = backoff_ms(&mut desk.identity, watcher.failures);
         watcher.failures = watcher.failures.saturating_add(1);
         let pause = wait.map_or(pause, |w| {

@@ -4,6 +4,7 @@
 use xmpp_parsers::presence::{Presence, Type};
 
 use crate::address::{Jid, Pair};
+use crate::mapping::call::on_the_phone;
 use crate::mapping::presence::Availability;
 use crate::record::Moment;
 
@@ -58,6 +59,7 @@ impl XmppWatchers {
             self.close(desk, now, id);
         }
         desk.timers.stop(&Timer::SubscribeAgain(pair.clone()));
+        desk.timers.stop(&Timer::WatchCalls(pair.clone()));
         self.stand(desk, now, pair, standing);
         self.tell_unsubscribed(desk, now, pair);
         self.forget_if_idle(pair);
@@ -180,6 +182,7 @@ impl XmppWatchers {
 
     /// What the live dialogs of a pair show; a resource that one of them shows as available is.
     fn documents(&self, pair: &Pair) -> Resources<Availability> {
+        let in_call = self.is_in_call(pair);
         let mut current = Resources::default();
         for subscription in self
             .live(pair)
@@ -188,7 +191,9 @@ impl XmppWatchers {
         {
             for (resource, availability) in subscription.document.iter() {
                 if availability.available || !current.contains(resource) {
-                    current.insert(resource, availability.clone());
+                    let shown = availability.clone();
+                    let shown = if in_call { on_the_phone(shown) } else { shown };
+                    current.insert(resource, shown);
                 }
             }
         }

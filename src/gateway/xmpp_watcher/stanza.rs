@@ -105,6 +105,7 @@ impl XmppWatchers {
     /// `unsubscribe`: the authorisation ends now, the subscription as soon as it can (F16-F25).
     pub(in super::super) fn left(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
         desk.timers.stop(&Timer::SubscribeAgain(pair.clone()));
+        desk.timers.stop(&Timer::WatchCalls(pair.clone()));
         self.stand(desk, now, pair, Standing::Stranger);
         self.tell_gone(desk, pair);
         let dialogs = self

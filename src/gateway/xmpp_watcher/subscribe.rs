@@ -2,7 +2,7 @@
 //! Our SUBSCRIBEs and their results (RFC 6665 §4.1.2, RFC 8048 §5.2.1, §5.2.2).
 
 use crate::address::{Pair, SipUri};
-use crate::body::pidf;
+use crate::body::{dialog_info, pidf};
 use crate::record::{DialogId, DialogRecord, Direction, Moment};
 use crate::sip::{NameAddr, Package, Response};
 
@@ -35,6 +35,7 @@ impl XmppWatchers {
             self.cancelled(desk, now, pair);
             return;
         };
+        self.waiting.remove(pair);
         let mut dialog = Dialog::new(&record);
         let id = dialog.id();
         desk.change(dialog.put());
@@ -77,8 +78,11 @@ impl XmppWatchers {
         subscription.answered = header.is_some();
         let contact = desk.contact(id, subscription.dialog.texts().flow.as_ref());
         let mut send = subscription.dialog.request("SUBSCRIBE", cseq, contact);
-        send.headers
-            .push(("Accept".to_owned(), pidf::MIME.to_owned()));
+        let accept = match subscription.dialog.package {
+            Package::Presence => pidf::MIME,
+            Package::Dialog => dialog_info::MIME,
+        };
+        send.headers.push(("Accept".to_owned(), accept.to_owned()));
         send.headers
             .push(("Expires".to_owned(), expires.to_string()));
         send.headers.extend(header);

@@ -7,6 +7,7 @@
 pub mod address;
 mod departing;
 pub mod dialback;
+pub mod dialog_info;
 pub mod frame;
 pub mod negotiation;
 pub mod pidf;
@@ -28,9 +29,10 @@ const LINKS: &[(&str, &str)] = &[];
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their folder below `seeds/`.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("address", address::run),
     ("dialback", dialback::run),
+    ("dialog_info", dialog_info::run),
     ("frame", frame::run),
     ("negotiation", negotiation::run),
     ("pidf", pidf::run),
