@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use jid::{DomainPart, NodePart};
+use jid::{DomainPart, NodePart, ResourcePart};
 
 use super::escape::{jid_escape, jid_escapes, jid_unescape, percent_decode, write_encoded};
 use super::idn::{to_a_labels, to_u_labels};
@@ -110,28 +110,22 @@ impl DomainMap {
     /// The XMPP address of a SIP user or, if the URI has a `gr` parameter, of that user agent
     /// (RFC 7247 §6.3, §6.4).
     pub fn sip_agent_on_xmpp(&self, uri: &SipUri) -> Result<Jid, AddressError> {
-        let aor = Aor::from_uri(uri).map_err(|_| AddressError::Unmappable)?;
-        let user = self.sip_user_on_xmpp(&aor)?;
-        // An empty `gr` marks a temporary GRUU, which is not mapped (RFC 7247 §6.3).
-        let Some(gr) = uri.param("gr").filter(|gr| !gr.is_empty()) else {
-            return Ok(user.into());
-        };
-        let gr = percent_decode(gr).ok_or(AddressError::Unmappable)?;
-        let resource = resourcepart(&gr).ok_or(AddressError::Unmappable)?;
-        Ok(user.with_resource(&resource).into())
+        with_device(self.sip_user_on_xmpp(&user_of(uri)?)?, uri)
+    }
+
+    /// The SIP user agent whom an XMPP-side address of ours names; the reverse of [`Self::sip_agent_on_xmpp`].
+    pub fn sip_agent_from_xmpp(&self, jid: &Jid) -> Result<SipUri, AddressError> {
+        with_gr(&self.sip_user_from_xmpp(&jid.to_bare())?, jid)
     }
 
     /// The SIP address of an XMPP user, with his client's resource as `gr` (RFC 7247 §6.3, §6.5).
     pub fn xmpp_agent_on_sip(&self, jid: &Jid) -> Result<SipUri, AddressError> {
-        let aor = self.xmpp_user_on_sip(&jid.to_bare())?;
-        let mut uri = SipUri::parse(&aor.to_string()).map_err(|_| AddressError::Unmappable)?;
-        if let Some(resource) = jid.resource() {
-            let mut gr = String::new();
-            write_encoded(&mut gr, resource.as_str(), is_unreserved)
-                .map_err(|_| AddressError::Unmappable)?;
-            uri.params.push(("gr".to_owned(), Some(gr)));
-        }
-        Ok(uri)
+        with_gr(&self.xmpp_user_on_sip(&jid.to_bare())?, jid)
+    }
+
+    /// The XMPP client whom a SIP-side address names; the reverse of [`Self::xmpp_agent_on_sip`].
+    pub fn xmpp_agent_from_sip(&self, uri: &SipUri) -> Result<Jid, AddressError> {
+        with_device(self.xmpp_user_from_sip(&user_of(uri)?)?, uri)
     }
 
     /// A SIP domain's name on XMPP.
@@ -184,6 +178,40 @@ fn domain_behind<'a>(table: &'a [(String, String)], alias: &str) -> Option<&'a s
 /// The name in A-labels; one that has none is no name of SIP, and stays as it is.
 fn on_sip(domain: &str) -> Cow<'_, str> {
     to_a_labels(domain).unwrap_or(Cow::Borrowed(domain))
+}
+
+fn user_of(uri: &SipUri) -> Result<Aor, AddressError> {
+    Aor::from_uri(uri).map_err(|_| AddressError::Unmappable)
+}
+
+/// The resource that a `gr` parameter names; `Ok(None)` without one, or with an empty one: that marks a temporary
+/// GRUU, which is not mapped (RFC 7247 §6.3).
+pub(crate) fn resource_of_gr(gr: Option<&str>) -> Result<Option<ResourcePart>, AddressError> {
+    let Some(gr) = gr.filter(|gr| !gr.is_empty()) else {
+        return Ok(None);
+    };
+    let gr = percent_decode(gr).ok_or(AddressError::Unmappable)?;
+    let resource = resourcepart(&gr).ok_or(AddressError::Unmappable)?;
+    Ok(Some(resource.into_owned()))
+}
+
+fn with_device(user: BareJid, uri: &SipUri) -> Result<Jid, AddressError> {
+    Ok(match resource_of_gr(uri.param("gr"))? {
+        Some(resource) => user.with_resource(&resource).into(),
+        None => user.into(),
+    })
+}
+
+fn with_gr(aor: &Aor, jid: &Jid) -> Result<SipUri, AddressError> {
+    let mut uri = SipUri::parse(&aor.to_string()).map_err(|_| AddressError::Unmappable)?;
+    if let Some(resource) = jid.resource() {
+        resourcepart(resource.as_str()).ok_or(AddressError::Unmappable)?;
+        let mut gr = String::new();
+        write_encoded(&mut gr, resource.as_str(), is_unreserved)
+            .map_err(|_| AddressError::Unmappable)?;
+        uri.params.push(("gr".to_owned(), Some(gr)));
+    }
+    Ok(uri)
 }
 
 /// Makes the JID of a user part at a domain, or refuses if another user part would come back.
@@ -417,6 +445,46 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_a_device_in_both_worlds() {
+        let map = map(&[
+            "sip:sip.example=phones.example",
+            "xmpp:xmpp.example=chat.example",
+        ]);
+        for (uri, jid) in [
+            (
+                "sip:a@sip.example;gr=urn%3Auuid%3A1",
+                "a@phones.example/urn:uuid:1",
+            ),
+            (
+                "sip:a@sip.example;gr=b%C3%BCro%20%2F",
+                "a@phones.example/büro /",
+            ),
+            ("sip:a@sip.example;transport=tcp;gr", "a@phones.example"),
+            ("sip:a@sip.example;gr=", "a@phones.example"),
+        ] {
+            let uri = SipUri::parse(uri).unwrap();
+            let agent = map.sip_agent_on_xmpp(&uri).unwrap();
+            assert_eq!(agent.as_str(), jid);
+            let back = map.sip_agent_from_xmpp(&agent).unwrap();
+            let gr = uri.param("gr").filter(|gr| !gr.is_empty());
+            assert_eq!(back.param("gr"), gr, "{uri}");
+            assert_eq!(map.sip_agent_on_xmpp(&back), Ok(agent));
+        }
+        let juliet = Jid::new("juliet@xmpp.example/balcony").unwrap();
+        let uri = map.xmpp_agent_on_sip(&juliet).unwrap();
+        assert_eq!(uri.to_string(), "sip:juliet@chat.example;gr=balcony");
+        assert_eq!(map.xmpp_agent_from_sip(&uri), Ok(juliet));
+        for gr in ["%FF", "%07", "%E2%84%A2", "%F0%9F%90%92"] {
+            let uri = SipUri::parse(&format!("sip:a@sip.example;gr={gr}")).unwrap();
+            assert_eq!(
+                map.sip_agent_on_xmpp(&uri),
+                Err(AddressError::Unmappable),
+                "{gr}"
+            );
+        }
+    }
+
+    #[test]
     fn patterns_match_whole_labels() {
         let below = DomainPattern::parse("*.Example.com").unwrap();
         assert!(below.matches("a.b.EXAMPLE.com"));
@@ -443,6 +511,16 @@ mod tests {
                     prop_assert_eq!(back.user(), user.to_ascii_lowercase());
                 }
             }
+        }
+
+        #[test]
+        fn a_device_that_maps_maps_back(resource in r"([a-f/@;=%?&]|[ü \u{2122}ﬁ]|\PC)+") {
+            let map = DomainMap::default();
+            let Ok(jid) = Jid::new(&format!("a@xmpp.example/{resource}")) else { return Ok(()) };
+            let Ok(uri) = map.xmpp_agent_on_sip(&jid) else { return Ok(()) };
+            let read = SipUri::parse(&uri.to_string()).unwrap();
+            prop_assert_eq!(&read, &uri);
+            prop_assert_eq!(map.xmpp_agent_from_sip(&read), Ok(jid));
         }
 
         #[test]

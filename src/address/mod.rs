@@ -13,8 +13,8 @@ mod precis;
 mod uri;
 
 pub use aor::{Aor, AorError, Pair, Users};
-pub(crate) use domain::domain_name;
 pub use domain::{AddressError, DomainMap, DomainMapError, DomainPattern};
+pub(crate) use domain::{domain_name, resource_of_gr};
 pub(crate) use idn::{to_a_labels, to_u_labels};
 pub use jid::{BareJid, FullJid, Jid};
 pub use number::{NumberPlan, NumberPlanError};
