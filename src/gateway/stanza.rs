@@ -8,9 +8,10 @@ use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 use crate::address::{AddressError, Aor, Jid, Pair};
 use crate::mapping::presence::Availability;
 use crate::record::Moment;
-use crate::stanza::{Inbound, LinkName, Stanza, error};
+use crate::stanza::{Inbound, LinkName, Stanza, error, max_forwards};
 
 use super::desk::WATCHER;
+use super::state::one_less;
 use super::{Gateway, iq};
 
 impl Gateway {
@@ -56,6 +57,12 @@ impl Gateway {
             Err(condition) if answerable => return self.refuse(link, presence, condition),
             Err(_) => return,
         };
+        let hops = max_forwards(&presence);
+        if hops == Some(0) && matches!(presence.type_, Type::Subscribe | Type::Probe) {
+            // What RFC 7247 §7.2 makes of 483.
+            return self.refuse(link, presence, DefinedCondition::NotAcceptable);
+        }
+        self.desk.hops = hops.map(one_less);
         let pair = Pair::new(sip, from.to_bare());
         let desk = &mut self.desk;
         let taken = match presence.type_ {

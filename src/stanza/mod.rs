@@ -7,9 +7,11 @@
 
 mod error;
 mod link;
+mod max_forwards;
 
 pub use error::{answer, error, error_in_words};
 pub use link::{LinkName, LinkNameError};
+pub use max_forwards::{SHIM, max_forwards, set_max_forwards};
 
 use std::borrow::Cow;
 

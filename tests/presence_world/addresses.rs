@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Romeo and Juliet under every name they have (RFC 7247 §6, §8).
 
-use stox::record::Direction;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
-use crate::wire::{arriving, body, state, subscribe};
-use crate::world::World;
+use minidom::Element;
+use stox::config::Config;
+use stox::frame::Send;
+use stox::gateway::{Gateway, Input, Output};
+use stox::record::{Direction, Snapshot};
+use stox::stanza::{Inbound, Stanza};
+
+use crate::wire::{arriving, body, header, state, subscribe};
+use crate::world::{START, World};
 
 /// Romeo's SUBSCRIBE from and to other addresses.
 fn between(from: &str, to: &str) -> String {
@@ -190,4 +198,248 @@ fn an_address_without_counterpart_is_refused_in_words() {
         assert_eq!(world.sip(&between(from, to)).status, status, "{from} {to}");
         assert!(world.stanzas.is_empty());
     }
+}
+
+/// The relay matrix: SIP users of ours and XMPP users of domains that are allowed reach each other, nobody else reaches
+/// anybody.
+#[test]
+fn nothing_is_relayed_but_between_our_users_and_allowed_ones() {
+    let (ours, allowed) = ("sip:romeo@example.net", "sip:juliet@example.com");
+    for (from, to, authenticated, status) in [
+        (ours, allowed, true, 200),
+        (ours, allowed, false, 403),
+        (ours, "sip:x@other.test", true, 404),
+        (ours, "sip:nurse@example.net", true, 404),
+        ("sip:x@other.test", allowed, true, 403),
+        ("sip:x@other.test", "sip:y@another.test", true, 403),
+        ("sip:juliet@example.com", allowed, true, 403),
+    ] {
+        let mut world = World::new();
+        let reply = world.request(arriving(&between(from, to), authenticated, 1));
+        assert_eq!(reply.status, status, "{from} {to} {authenticated}");
+        assert_eq!(world.stanzas.is_empty(), status != 200, "{from} {to}");
+    }
+    for (from, to, passes) in [
+        ("juliet@example.com", "romeo@example.net", true),
+        ("juliet@example.com", "x@other.test", false),
+        ("juliet@example.com", "tybalt@example.com", false),
+        ("x@other.test", "romeo@example.net", false),
+        ("x@other.test", "y@another.test", false),
+        ("nurse@example.net", "romeo@example.net", false),
+    ] {
+        for type_ in [
+            "subscribe",
+            "probe",
+            "unsubscribe",
+            "subscribed",
+            "unavailable",
+        ] {
+            let mut world = World::new();
+            world.xmpp(&format!(
+                "<presence from='{from}' to='{to}' type='{type_}'/>"
+            ));
+            let asks = passes && ["subscribe", "probe"].contains(&type_);
+            assert_eq!(!world.sent.is_empty(), asks, "{type_} {from} {to}");
+        }
+    }
+}
+
+#[test]
+fn what_must_be_secure_all_the_way_does_not_cross() {
+    let good = subscribe(1, "", "");
+    for (text, status) in [
+        (good.replace("SUBSCRIBE sip:", "SUBSCRIBE sips:"), 416),
+        (good.replace("To: <sip:", "To: <sips:"), 416),
+        (good.replace("To: <sip:", "To: <SIPS:"), 416),
+        (
+            subscribe(2, "x", "").replace("To: <sip:", "To: <sips:"),
+            416,
+        ),
+        // RFC 7247 §8 speaks of the way there only.
+        (good.replace("From: <sip:", "From: <sips:"), 200),
+        (good.replace("Contact: <sip:", "Contact: <sips:"), 200),
+    ] {
+        let mut world = World::new();
+        assert_eq!(world.sip(&text).status, status, "{text}");
+        assert_eq!(world.stanzas.is_empty(), status != 200, "{text}");
+    }
+}
+
+fn hops_of(stanza: &Element) -> Option<u8> {
+    let headers = stanza.children().find(|child| child.name() == "headers")?;
+    headers.children().next()?.text().parse().ok()
+}
+
+#[test]
+fn hops_are_counted_across_both_worlds() {
+    for (hops, status, said) in [
+        ("", 200, None),
+        ("Max-Forwards: 70\n", 200, Some(69)),
+        ("Max-Forwards: 255\n", 200, Some(69)),
+        ("Max-Forwards: 1\n", 200, Some(0)),
+        ("Max-Forwards: 0\n", 483, None),
+        ("Max-Forwards: -1\n", 400, None),
+    ] {
+        let mut world = World::new();
+        assert_eq!(world.sip(&subscribe(1, "", hops)).status, status, "{hops}");
+        assert_eq!(world.stanzas.first().and_then(hops_of), said, "{hops}");
+        for notify in world.notifies() {
+            assert_eq!(
+                header(&notify, "Max-Forwards"),
+                "70",
+                "it goes back, not on"
+            );
+        }
+    }
+    for (hops, sent) in [(None, "70"), (Some(70), "69"), (Some(1), "0")] {
+        for type_ in ["subscribe", "probe"] {
+            let mut world = World::new();
+            world.xmpp(&asking(type_, hops));
+            assert_eq!(header(&world.sent_one(), "Max-Forwards"), sent, "{type_}");
+        }
+    }
+    let mut world = World::new();
+    world.xmpp(&asking("subscribe", Some(0)));
+    assert!(world.sent.is_empty());
+    let error = world.stanzas.remove(0).children().next().unwrap().clone();
+    assert_eq!(error.children().next().unwrap().name(), "not-acceptable");
+}
+
+fn asking(type_: &str, hops: Option<u8>) -> String {
+    let headers = hops.map_or(String::new(), |hops| {
+        format!(
+            "<headers xmlns='http://jabber.org/protocol/shim'><header name='Max-Forwards'>{hops}</header></headers>"
+        )
+    });
+    format!(
+        "<presence from='juliet@example.com/r' to='romeo@example.net' type='{type_}'>{headers}</presence>"
+    )
+}
+
+/// Two gateways that take each other's users for those of the other world.
+struct Ring {
+    configs: [Arc<Config>; 2],
+    gateways: [Gateway; 2],
+    remembers: bool,
+    /// Requests and stanzas that crossed.
+    crossed: Vec<(String, Option<u8>)>,
+}
+
+impl Ring {
+    fn new(remembers: bool) -> Self {
+        let config = |sip, xmpp| {
+            let mut config = Config::default();
+            for (name, value) in [
+                ("sip_domain", sip),
+                ("xmpp_allow", xmpp),
+                ("contact", "192.0.2.9:5060"),
+            ] {
+                config.set(name, value).unwrap();
+            }
+            Arc::new(config)
+        };
+        let configs = [
+            config("example.net", "example.com"),
+            config("example.com", "example.net"),
+        ];
+        Self {
+            gateways: configs.clone().map(Self::gateway),
+            configs,
+            remembers,
+            crossed: vec![],
+        }
+    }
+
+    fn gateway(config: Arc<Config>) -> Gateway {
+        let domain = config.sip_domains[0].clone();
+        let other = if domain == "example.net" {
+            "example.com"
+        } else {
+            "example.net"
+        };
+        let link = config.link(&domain, other);
+        let mut gateway = Gateway::new(config, Snapshot::default(), 1, [7; 32], START);
+        gateway.handle(START, Input::LinkUp { link });
+        gateway.drain();
+        gateway
+    }
+
+    /// Passes on everything that asks the other gateway for something, until there is nothing more.
+    fn run(&mut self, first: &str) {
+        let first = Input::Request(Box::new(arriving(first, true, 1)));
+        let mut waiting = VecDeque::from([(0, first)]);
+        while let Some((at, input)) = waiting.pop_front() {
+            if !self.remembers {
+                self.gateways[at] = Self::gateway(self.configs[at].clone());
+            }
+            self.gateways[at].handle(START, input);
+            for output in self.gateways[at].drain().outputs {
+                if let Some(input) = self.crosses(1 - at, output) {
+                    waiting.push_back((1 - at, input));
+                }
+            }
+            assert!(self.crossed.len() < 1000, "they never end");
+        }
+    }
+
+    fn crosses(&mut self, to: usize, output: Output) -> Option<Input> {
+        match output {
+            Output::Send(send) if send.method == "SUBSCRIBE" => {
+                let hops = header(&send, "Max-Forwards").parse().ok();
+                self.crossed.push((send.method.clone(), hops));
+                Some(Input::Request(Box::new(arriving(
+                    &on_the_wire(&send),
+                    true,
+                    1,
+                ))))
+            }
+            Output::Stanza { stanza, .. } => {
+                let element = stanza.into_element();
+                let kind = element.attr("type").unwrap_or_default().to_owned();
+                if !["subscribe", "probe"].contains(&kind.as_str()) {
+                    return None;
+                }
+                self.crossed.push((kind, hops_of(&element)));
+                let config = &self.configs[to];
+                let other = &self.configs[1 - to].sip_domains[0];
+                let link = config.link(&config.sip_domains[0], other);
+                let stanza = Stanza::from_element(element).unwrap();
+                Some(Input::Stanza(Box::new(Inbound { link, stanza })))
+            }
+            Output::Send(_) | Output::Reply(_) => None,
+        }
+    }
+}
+
+fn on_the_wire(send: &Send) -> String {
+    format!(
+        "SUBSCRIBE {} SIP/2.0\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKr\nFrom: <{}>;tag={}\nTo: <{}>\n\
+         Call-ID: {}\nCSeq: {} SUBSCRIBE\nContact: {}\nEvent: presence\nExpires: 3600\nMax-Forwards: {}\n\
+         Content-Length: 0\n\n",
+        send.request_uri,
+        send.from_uri,
+        send.from_tag,
+        send.to_uri,
+        send.call_id,
+        send.cseq,
+        header(send, "Contact"),
+        header(send, "Max-Forwards"),
+    )
+}
+
+#[test]
+fn two_gateways_in_a_circle_come_to_an_end() {
+    let mut ring = Ring::new(true);
+    ring.run(&subscribe(1, "", "Max-Forwards: 70\n"));
+    let crossed: Vec<_> = ring.crossed.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(
+        crossed,
+        ["subscribe", "SUBSCRIBE"],
+        "one question for a pair"
+    );
+    // Were nothing remembered, the hops would end it.
+    let mut ring = Ring::new(false);
+    ring.run(&subscribe(1, "", "Max-Forwards: 70\n"));
+    let hops: Vec<_> = ring.crossed.iter().map(|(_, hops)| hops.unwrap()).collect();
+    assert_eq!(hops, (0..70).rev().collect::<Vec<_>>());
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a SUBSCRIBE must be to be taken (RFC 6665 §4.2.1, RFC 3856 §6).
 
-use crate::address::{Aor, AorError, BareJid, Pair, Scheme, SipUri, UriError};
+use crate::address::{Aor, AorError, BareJid, Pair, SipUri, UriError};
 use crate::body::pidf;
 use crate::config::Limit;
 use crate::record::{DialogRecord, Direction, Moment};
@@ -62,7 +62,7 @@ pub(super) fn accept(
         .map_err(|_| Refusal::because(400, "Bad Record-Route"))?;
     check_accept(request)?;
     let expires = granted_expires(desk, request)?;
-    let xmpp = contact_of(desk, request, &to.uri)?;
+    let xmpp = contact_of(desk, request)?;
     let pair = Pair::new(sip, xmpp);
     desk.draw(now, Direction::ToXmpp, &pair)
         .map_err(|overdrawn| refusal(desk, overdrawn))?;
@@ -106,15 +106,11 @@ fn refusal(desk: &mut Desk, overdrawn: Overdrawn) -> Refusal {
 }
 
 /// The XMPP contact that a SUBSCRIBE is addressed to.
-fn contact_of(desk: &Desk, request: &Request, to: &SipUri) -> Result<BareJid, Refusal> {
+fn contact_of(desk: &Desk, request: &Request) -> Result<BareJid, Refusal> {
     let uri = SipUri::parse(&request.uri).map_err(|error| match error {
         UriError::Scheme => Refusal::new(416),
         UriError::Malformed => Refusal::because(400, "Bad Request-URI"),
     })?;
-    // RFC 7247 §8: a SIPS address MUST NOT be translated to XMPP.
-    if uri.scheme == Scheme::Sips || to.scheme == Scheme::Sips {
-        return Err(Refusal::new(416));
-    }
     let aor = desk.config.numbers.aor(&uri).map_err(|error| match error {
         AorError::NotSip => Refusal::new(416),
         AorError::Incomplete => Refusal::new(484),
