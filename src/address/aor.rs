@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::escape::{is_pres_byte, is_user_byte, percent_decode, write_encoded};
+use super::number::phone_user;
 use super::uri::canonical_host;
 use super::{BareJid, Scheme, SipUri};
 
@@ -37,6 +38,12 @@ pub enum AorError {
     /// Not a URI at all, or one of another scheme.
     #[error("not a SIP address")]
     NotSip,
+    /// A telephone number that belongs to no domain.
+    #[error("the number belongs to no domain")]
+    NoDomain,
+    /// A local telephone number that does not say where it is one (RFC 3966 §5.1.5).
+    #[error("the number is a local one without context")]
+    Incomplete,
 }
 
 impl Aor {
@@ -52,14 +59,23 @@ impl Aor {
         Ok(Self(format!("{user}@{host}").into_boxed_str()))
     }
 
-    /// The address-of-record a URI names. `sips:` is refused by callers, not here.
+    /// The address-of-record a URI names; for `tel:` see [`NumberPlan`](super::NumberPlan). A telephone number
+    /// (`user=phone`) is one user however it is written. `sips:` is refused by callers, not here.
     pub fn from_uri(uri: &SipUri) -> Result<Self, AorError> {
         match uri.scheme {
             Scheme::Sip | Scheme::Sips | Scheme::Pres | Scheme::Im => {}
             Scheme::Tel => return Err(AorError::NotSip),
         }
         let user = uri.user.as_deref().ok_or(AorError::NoUser)?;
-        Self::new(&percent_decode(user).ok_or(AorError::BadUser)?, &uri.host)
+        let user = percent_decode(user).ok_or(AorError::BadUser)?;
+        let is_phone = uri
+            .param("user")
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("phone"));
+        if is_phone {
+            Self::new(&phone_user(&user, &uri.host), &uri.host)
+        } else {
+            Self::new(&user, &uri.host)
+        }
     }
 
     /// Reads `sip:user@host`, `sips:`, `pres:` or `im:` with any parameters.

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Which domain is which, and how a user of one world is called in the other.
 
+use std::borrow::Cow;
+
 use jid::{DomainPart, NodePart, ResourcePart};
 
 use super::escape::{jid_escape, jid_escapes, jid_unescape, percent_decode, write_encoded};
+use super::idn::{to_a_labels, to_u_labels};
+use super::precis::{is_same_localpart, resourcepart};
 use super::uri::is_unreserved;
 use super::{Aor, BareJid, Jid, SipUri};
 
 /// One-to-one domain names per direction (`gwmap`), and the user part mapping of RFC 7247 §6.4, §6.5.
 ///
-/// A SIP domain without an alias keeps its name on XMPP, an XMPP domain without one keeps its name on SIP.
+/// A SIP domain without an alias keeps its name on XMPP, an XMPP domain without one keeps its name on SIP. Names on
+/// SIP have A-labels, those on XMPP U-labels; either is understood.
 #[derive(Debug, Clone, Default)]
 pub struct DomainMap {
     /// (SIP domain, its name on XMPP)
@@ -35,6 +40,9 @@ pub enum AddressError {
     /// No legal localpart, or no legal user part, comes out.
     #[error("the address has no counterpart in the other protocol")]
     Unmappable,
+    /// The name of the domain means another domain in the other world (`gwmap`).
+    #[error("the domain has no counterpart in the other protocol")]
+    NoDomain,
     /// The JID has no localpart: a domain is not a user.
     #[error("the address names a domain, not a user")]
     NoUser,
@@ -47,9 +55,10 @@ impl DomainMap {
         let (domain, alias) = names.split_once('=').ok_or(DomainMapError::Form)?;
         let domain = domain_name(domain.trim()).ok_or(DomainMapError::Form)?;
         let alias = domain_name(alias.trim()).ok_or(DomainMapError::Form)?;
-        let table = match world.trim() {
-            "sip" => &mut self.sip_on_xmpp,
-            "xmpp" => &mut self.xmpp_on_sip,
+        let on_xmpp = |name: String| to_u_labels(&name).into_owned();
+        let (table, domain, alias) = match world.trim() {
+            "sip" => (&mut self.sip_on_xmpp, domain, on_xmpp(alias)),
+            "xmpp" => (&mut self.xmpp_on_sip, on_xmpp(domain), alias),
             _ => return Err(DomainMapError::Form),
         };
         if table.iter().any(|(known, _)| *known == domain) {
@@ -65,90 +74,80 @@ impl DomainMap {
     /// The XMPP address of a SIP user (RFC 7247 §6.4).
     pub fn sip_user_on_xmpp(&self, aor: &Aor) -> Result<BareJid, AddressError> {
         let domain = self.sip_domain_on_xmpp(aor.host());
-        if self.sip_domain_from_xmpp(domain) != aor.host() {
-            return Err(AddressError::Unmappable);
+        if self.sip_domain_from_xmpp(&domain) != aor.host() {
+            return Err(AddressError::NoDomain);
         }
-        user_to_xmpp(aor.user(), domain)
+        user_to_xmpp(aor.user(), &domain)
     }
 
     /// The SIP user whom an XMPP-side address of ours names; the reverse of [`Self::sip_user_on_xmpp`].
     pub fn sip_user_from_xmpp(&self, jid: &BareJid) -> Result<Aor, AddressError> {
         let domain = self.sip_domain_from_xmpp(jid.domain().as_str());
-        if !self
-            .sip_domain_on_xmpp(domain)
-            .eq_ignore_ascii_case(jid.domain().as_str())
-        {
-            return Err(AddressError::Unmappable);
+        if self.sip_domain_on_xmpp(&domain) != to_u_labels(jid.domain().as_str()) {
+            return Err(AddressError::NoDomain);
         }
-        user_to_sip(jid, domain)
+        user_to_sip(jid, &domain)
     }
 
     /// The SIP address of an XMPP user (RFC 7247 §6.5).
     pub fn xmpp_user_on_sip(&self, jid: &BareJid) -> Result<Aor, AddressError> {
         let domain = self.xmpp_domain_on_sip(jid.domain().as_str());
-        if !self
-            .xmpp_domain_from_sip(domain)
-            .eq_ignore_ascii_case(jid.domain().as_str())
-        {
-            return Err(AddressError::Unmappable);
+        if self.xmpp_domain_from_sip(&domain) != to_u_labels(jid.domain().as_str()) {
+            return Err(AddressError::NoDomain);
         }
-        user_to_sip(jid, domain)
+        user_to_sip(jid, &domain)
     }
 
     /// The XMPP user whom a SIP-side address names; the reverse of [`Self::xmpp_user_on_sip`].
     pub fn xmpp_user_from_sip(&self, aor: &Aor) -> Result<BareJid, AddressError> {
         let domain = self.xmpp_domain_from_sip(aor.host());
-        if self.xmpp_domain_on_sip(domain) != aor.host() {
-            return Err(AddressError::Unmappable);
+        if self.xmpp_domain_on_sip(&domain) != aor.host() {
+            return Err(AddressError::NoDomain);
         }
-        user_to_xmpp(aor.user(), domain)
+        user_to_xmpp(aor.user(), &domain)
     }
 
     /// The XMPP address of a SIP user or, if the URI has a `gr` parameter, of that user agent
     /// (RFC 7247 §6.3, §6.4).
     pub fn sip_agent_on_xmpp(&self, uri: &SipUri) -> Result<Jid, AddressError> {
-        let aor = Aor::from_uri(uri).map_err(|_| AddressError::Unmappable)?;
-        let user = self.sip_user_on_xmpp(&aor)?;
-        // An empty `gr` marks a temporary GRUU, which is not mapped (RFC 7247 §6.3).
-        let Some(gr) = uri.param("gr").filter(|gr| !gr.is_empty()) else {
-            return Ok(user.into());
-        };
-        let gr = percent_decode(gr).ok_or(AddressError::Unmappable)?;
-        let resource = ResourcePart::new(&gr).map_err(|_| AddressError::Unmappable)?;
-        Ok(user.with_resource(&resource).into())
+        with_device(self.sip_user_on_xmpp(&user_of(uri)?)?, uri)
+    }
+
+    /// The SIP user agent whom an XMPP-side address of ours names; the reverse of [`Self::sip_agent_on_xmpp`].
+    pub fn sip_agent_from_xmpp(&self, jid: &Jid) -> Result<SipUri, AddressError> {
+        with_gr(&self.sip_user_from_xmpp(&jid.to_bare())?, jid)
     }
 
     /// The SIP address of an XMPP user, with his client's resource as `gr` (RFC 7247 §6.3, §6.5).
     pub fn xmpp_agent_on_sip(&self, jid: &Jid) -> Result<SipUri, AddressError> {
-        let aor = self.xmpp_user_on_sip(&jid.to_bare())?;
-        let mut uri = SipUri::parse(&aor.to_string()).map_err(|_| AddressError::Unmappable)?;
-        if let Some(resource) = jid.resource() {
-            let mut gr = String::new();
-            write_encoded(&mut gr, resource.as_str(), is_unreserved)
-                .map_err(|_| AddressError::Unmappable)?;
-            uri.params.push(("gr".to_owned(), Some(gr)));
-        }
-        Ok(uri)
+        with_gr(&self.xmpp_user_on_sip(&jid.to_bare())?, jid)
+    }
+
+    /// The XMPP client whom a SIP-side address names; the reverse of [`Self::xmpp_agent_on_sip`].
+    pub fn xmpp_agent_from_sip(&self, uri: &SipUri) -> Result<Jid, AddressError> {
+        with_device(self.xmpp_user_from_sip(&user_of(uri)?)?, uri)
     }
 
     /// A SIP domain's name on XMPP.
-    pub fn sip_domain_on_xmpp<'a>(&'a self, domain: &'a str) -> &'a str {
-        alias_of(&self.sip_on_xmpp, domain)
+    pub fn sip_domain_on_xmpp<'a>(&'a self, domain: &'a str) -> Cow<'a, str> {
+        alias_of(&self.sip_on_xmpp, &on_sip(domain)).map_or_else(|| to_u_labels(domain), Cow::from)
     }
 
     /// The SIP domain behind a name as XMPP sees it.
-    pub fn sip_domain_from_xmpp<'a>(&'a self, domain: &'a str) -> &'a str {
-        domain_behind(&self.sip_on_xmpp, domain)
+    pub fn sip_domain_from_xmpp<'a>(&'a self, domain: &'a str) -> Cow<'a, str> {
+        domain_behind(&self.sip_on_xmpp, &to_u_labels(domain))
+            .map_or_else(|| on_sip(domain), Cow::from)
     }
 
     /// An XMPP domain's name as SIP sees it.
-    pub fn xmpp_domain_on_sip<'a>(&'a self, domain: &'a str) -> &'a str {
-        alias_of(&self.xmpp_on_sip, domain)
+    pub fn xmpp_domain_on_sip<'a>(&'a self, domain: &'a str) -> Cow<'a, str> {
+        alias_of(&self.xmpp_on_sip, &to_u_labels(domain)).map_or_else(|| on_sip(domain), Cow::from)
     }
 
     /// The XMPP domain behind a name as SIP sees it.
-    pub fn xmpp_domain_from_sip<'a>(&'a self, domain: &'a str) -> &'a str {
-        domain_behind(&self.xmpp_on_sip, domain)
+    pub fn xmpp_domain_from_sip<'a>(&'a self, domain: &'a str) -> Cow<'a, str> {
+        domain_behind(&self.xmpp_on_sip, &on_sip(domain))
+            .map_or_else(|| to_u_labels(domain), Cow::from)
     }
 
     /// The SIP domains that have an alias, with it, in the order added.
@@ -166,18 +165,53 @@ impl DomainMap {
     }
 }
 
-fn alias_of<'a>(table: &'a [(String, String)], domain: &'a str) -> &'a str {
-    table
-        .iter()
-        .find(|(d, _)| d.eq_ignore_ascii_case(domain))
-        .map_or(domain, |(_, alias)| alias)
+fn alias_of<'a>(table: &'a [(String, String)], domain: &str) -> Option<&'a str> {
+    let (_, alias) = table.iter().find(|(known, _)| known == domain)?;
+    Some(alias)
 }
 
-fn domain_behind<'a>(table: &'a [(String, String)], alias: &'a str) -> &'a str {
-    table
-        .iter()
-        .find(|(_, a)| a.eq_ignore_ascii_case(alias))
-        .map_or(alias, |(domain, _)| domain)
+fn domain_behind<'a>(table: &'a [(String, String)], alias: &str) -> Option<&'a str> {
+    let (domain, _) = table.iter().find(|(_, known)| known == alias)?;
+    Some(domain)
+}
+
+/// The name in A-labels; one that has none is no name of SIP, and stays as it is.
+fn on_sip(domain: &str) -> Cow<'_, str> {
+    to_a_labels(domain).unwrap_or(Cow::Borrowed(domain))
+}
+
+fn user_of(uri: &SipUri) -> Result<Aor, AddressError> {
+    Aor::from_uri(uri).map_err(|_| AddressError::Unmappable)
+}
+
+/// The resource that a `gr` parameter names; `Ok(None)` without one, or with an empty one: that marks a temporary
+/// GRUU, which is not mapped (RFC 7247 §6.3).
+pub(crate) fn resource_of_gr(gr: Option<&str>) -> Result<Option<ResourcePart>, AddressError> {
+    let Some(gr) = gr.filter(|gr| !gr.is_empty()) else {
+        return Ok(None);
+    };
+    let gr = percent_decode(gr).ok_or(AddressError::Unmappable)?;
+    let resource = resourcepart(&gr).ok_or(AddressError::Unmappable)?;
+    Ok(Some(resource.into_owned()))
+}
+
+fn with_device(user: BareJid, uri: &SipUri) -> Result<Jid, AddressError> {
+    Ok(match resource_of_gr(uri.param("gr"))? {
+        Some(resource) => user.with_resource(&resource).into(),
+        None => user.into(),
+    })
+}
+
+fn with_gr(aor: &Aor, jid: &Jid) -> Result<SipUri, AddressError> {
+    let mut uri = SipUri::parse(&aor.to_string()).map_err(|_| AddressError::Unmappable)?;
+    if let Some(resource) = jid.resource() {
+        resourcepart(resource.as_str()).ok_or(AddressError::Unmappable)?;
+        let mut gr = String::new();
+        write_encoded(&mut gr, resource.as_str(), is_unreserved)
+            .map_err(|_| AddressError::Unmappable)?;
+        uri.params.push(("gr".to_owned(), Some(gr)));
+    }
+    Ok(uri)
 }
 
 /// Makes the JID of a user part at a domain, or refuses if another user part would come back.
@@ -186,7 +220,10 @@ fn user_to_xmpp(user: &str, domain: &str) -> Result<BareJid, AddressError> {
     let node = NodePart::new(&escaped).map_err(|_| AddressError::Unmappable)?;
     let domain = DomainPart::new(domain).map_err(|_| AddressError::Unmappable)?;
     // Nodeprep folds look-alikes of the backslash and of digits: that must not forge an escape.
-    if jid_escapes(&escaped) != jid_escapes(node.as_str()) || !is_canonical(node.as_str()) {
+    if jid_escapes(&escaped) != jid_escapes(node.as_str())
+        || !is_canonical(node.as_str())
+        || !is_same_localpart(&escaped, node.as_str())
+    {
         return Err(AddressError::Unmappable);
     }
     Ok(BareJid::from_parts(Some(&node), &domain))
@@ -212,11 +249,12 @@ fn is_canonical(localpart: &str) -> bool {
         && !user.ends_with(' ')
         && jid_escape(&user) == localpart
         && NodePart::new(localpart).is_ok_and(|node| node.as_str() == localpart)
+        && is_same_localpart(localpart, localpart)
 }
 
-/// A DNS name in lower case: letters, digits and hyphens between dots (A-labels for other scripts);
-/// `None` if the text is none.
+/// A DNS name in A-labels and lower case, written in either alphabet; `None` if the text is none.
 pub(crate) fn domain_name(text: &str) -> Option<String> {
+    let text = to_a_labels(text)?;
     let legal = text.len() <= 253
         && text.split('.').all(|label| {
             (1..=63).contains(&label.len())
@@ -226,7 +264,7 @@ pub(crate) fn domain_name(text: &str) -> Option<String> {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b == b'-')
         });
-    legal.then(|| text.to_ascii_lowercase())
+    legal.then(|| text.into_owned())
 }
 
 /// A pattern of `xmpp_allow` or `xmpp_deny`: a name, `*.name` (any depth below), or `*`.
@@ -246,7 +284,7 @@ impl DomainPattern {
         }
     }
 
-    /// Whether a domain name (any case) falls under this pattern.
+    /// Whether a domain name (in A-labels, any case) falls under this pattern.
     pub fn matches(&self, domain: &str) -> bool {
         match self.0.strip_prefix('*') {
             Some("") => true,
@@ -315,20 +353,43 @@ mod tests {
         assert_eq!(map.xmpp_user_from_sip(&juliet_on_sip).unwrap(), juliet);
         // Hidden behind another domain's alias, these users could not be answered.
         let hidden = BareJid::new("eve@chat.example").unwrap();
-        assert_eq!(map.xmpp_user_on_sip(&hidden), Err(AddressError::Unmappable));
+        assert_eq!(map.xmpp_user_on_sip(&hidden), Err(AddressError::NoDomain));
         let hidden = Aor::new("eve", "phones.example").unwrap();
-        assert_eq!(map.sip_user_on_xmpp(&hidden), Err(AddressError::Unmappable));
+        assert_eq!(map.sip_user_on_xmpp(&hidden), Err(AddressError::NoDomain));
         // The own name of a domain with an alias is another's in the other world.
         let other = BareJid::new("romeo@sip.example").unwrap();
-        assert_eq!(
-            map.sip_user_from_xmpp(&other),
-            Err(AddressError::Unmappable)
-        );
+        assert_eq!(map.sip_user_from_xmpp(&other), Err(AddressError::NoDomain));
         let other = Aor::new("juliet", "xmpp.example").unwrap();
-        assert_eq!(
-            map.xmpp_user_from_sip(&other),
-            Err(AddressError::Unmappable)
-        );
+        assert_eq!(map.xmpp_user_from_sip(&other), Err(AddressError::NoDomain));
+    }
+
+    #[test]
+    fn a_domain_has_the_alphabet_of_its_world() {
+        let map = map(&[
+            "sip:Büro.example=telefon.büro.example",
+            "xmpp:xn--bcher-kva.example=xn--chat-5qa.example",
+        ]);
+        for (sip, xmpp) in [
+            ("sip:a@xn--bro-hoa.example", "a@telefon.büro.example"),
+            ("sip:a@xn--wgv71a.example", "a@日本.example"),
+        ] {
+            let aor = Aor::parse(sip).unwrap();
+            let jid = map.sip_user_on_xmpp(&aor).unwrap();
+            assert_eq!(jid.as_str(), xmpp);
+            assert_eq!(map.sip_user_from_xmpp(&jid), Ok(aor));
+        }
+        for (xmpp, sip) in [
+            ("a@bücher.example", "sip:a@xn--chat-5qa.example"),
+            ("a@日本.example", "sip:a@xn--wgv71a.example"),
+        ] {
+            let jid = BareJid::new(xmpp).unwrap();
+            let aor = map.xmpp_user_on_sip(&jid).unwrap();
+            assert_eq!(aor.to_string(), sip);
+            assert_eq!(map.xmpp_user_from_sip(&aor), Ok(jid));
+        }
+        let spelt_otherwise = BareJid::new("a@xn--bcher-kva.example").unwrap();
+        let aor = map.xmpp_user_on_sip(&spelt_otherwise).unwrap();
+        assert_eq!(aor.host(), "xn--chat-5qa.example");
     }
 
     #[test]
@@ -341,7 +402,7 @@ mod tests {
             "sip:a=b c",
             "xyz:a=b",
             "sip:a=b=c",
-            "sip:ü=b",
+            "sip:xn--=b",
         ] {
             assert_eq!(map.add(line), Err(DomainMapError::Form), "{line}");
         }
@@ -358,6 +419,9 @@ mod tests {
             "a ",
             "\u{ff3c}27",
             "🄐",
+            // One user by RFC 6122, another by RFC 7622.
+            "straße",
+            "i♥you",
             "\\\u{ff12}7",
             &"x".repeat(1024),
         ] {
@@ -368,7 +432,7 @@ mod tests {
                 "{user}"
             );
         }
-        for jid in [r"\20a@x.example", r"a\5cb@x.example", "a@\u{fc}.example"] {
+        for jid in [r"\20a@x.example", r"a\5cb@x.example", "i♥you@x.example"] {
             let jid = BareJid::new(jid).unwrap();
             assert_eq!(
                 map.xmpp_user_on_sip(&jid),
@@ -378,6 +442,46 @@ mod tests {
         }
         let domain = BareJid::new("x.example").unwrap();
         assert_eq!(map.xmpp_user_on_sip(&domain), Err(AddressError::NoUser));
+    }
+
+    #[test]
+    fn a_device_is_a_device_in_both_worlds() {
+        let map = map(&[
+            "sip:sip.example=phones.example",
+            "xmpp:xmpp.example=chat.example",
+        ]);
+        for (uri, jid) in [
+            (
+                "sip:a@sip.example;gr=urn%3Auuid%3A1",
+                "a@phones.example/urn:uuid:1",
+            ),
+            (
+                "sip:a@sip.example;gr=b%C3%BCro%20%2F",
+                "a@phones.example/büro /",
+            ),
+            ("sip:a@sip.example;transport=tcp;gr", "a@phones.example"),
+            ("sip:a@sip.example;gr=", "a@phones.example"),
+        ] {
+            let uri = SipUri::parse(uri).unwrap();
+            let agent = map.sip_agent_on_xmpp(&uri).unwrap();
+            assert_eq!(agent.as_str(), jid);
+            let back = map.sip_agent_from_xmpp(&agent).unwrap();
+            let gr = uri.param("gr").filter(|gr| !gr.is_empty());
+            assert_eq!(back.param("gr"), gr, "{uri}");
+            assert_eq!(map.sip_agent_on_xmpp(&back), Ok(agent));
+        }
+        let juliet = Jid::new("juliet@xmpp.example/balcony").unwrap();
+        let uri = map.xmpp_agent_on_sip(&juliet).unwrap();
+        assert_eq!(uri.to_string(), "sip:juliet@chat.example;gr=balcony");
+        assert_eq!(map.xmpp_agent_from_sip(&uri), Ok(juliet));
+        for gr in ["%FF", "%07", "%E2%84%A2", "%F0%9F%90%92"] {
+            let uri = SipUri::parse(&format!("sip:a@sip.example;gr={gr}")).unwrap();
+            assert_eq!(
+                map.sip_agent_on_xmpp(&uri),
+                Err(AddressError::Unmappable),
+                "{gr}"
+            );
+        }
     }
 
     #[test]
@@ -407,6 +511,16 @@ mod tests {
                     prop_assert_eq!(back.user(), user.to_ascii_lowercase());
                 }
             }
+        }
+
+        #[test]
+        fn a_device_that_maps_maps_back(resource in r"([a-f/@;=%?&]|[ü \u{2122}ﬁ]|\PC)+") {
+            let map = DomainMap::default();
+            let Ok(jid) = Jid::new(&format!("a@xmpp.example/{resource}")) else { return Ok(()) };
+            let Ok(uri) = map.xmpp_agent_on_sip(&jid) else { return Ok(()) };
+            let read = SipUri::parse(&uri.to_string()).unwrap();
+            prop_assert_eq!(&read, &uri);
+            prop_assert_eq!(map.xmpp_agent_from_sip(&read), Ok(jid));
         }
 
         #[test]

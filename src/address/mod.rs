@@ -7,10 +7,16 @@
 mod aor;
 mod domain;
 mod escape;
+mod idn;
+mod number;
+mod precis;
 mod uri;
 
 pub use aor::{Aor, AorError, Pair, Users};
-pub(crate) use domain::domain_name;
 pub use domain::{AddressError, DomainMap, DomainMapError, DomainPattern};
+pub(crate) use domain::{domain_name, resource_of_gr};
+pub(crate) use idn::{to_a_labels, to_u_labels};
 pub use jid::{BareJid, FullJid, Jid};
+pub use number::{NumberPlan, NumberPlanError};
+pub(crate) use precis::spelt_for_xmpp;
 pub use uri::{Scheme, SipUri, UriError};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 
 use super::ConfigError;
-use crate::address::domain_name;
+use crate::address::{domain_name, to_u_labels};
 
 /// A connection to an XMPP server as its component (XEP-0114).
 #[derive(Clone, PartialEq, Eq)]
@@ -53,6 +53,7 @@ impl Component {
         let secret = required("secret", secret)?;
         Ok(Self {
             domain: domain_name(domain.trim())
+                .map(|name| to_u_labels(&name).into_owned())
                 .ok_or_else(|| ConfigError::new("needs a domain name after \"domain=\""))?,
             host: host_name(host.trim())
                 .ok_or_else(|| ConfigError::new("needs a host name or address after \"host=\""))?,

@@ -20,23 +20,28 @@ pub use limit::{Limit, Reached};
 pub use parameter::{ConfigError, PARAMETERS, Parameter};
 pub use resources::NotifyResources;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::address::{DomainMap, DomainPattern, Scheme, SipUri, domain_name};
+use crate::address::{
+    DomainMap, DomainPattern, NumberPlan, Scheme, SipUri, domain_name, to_a_labels, to_u_labels,
+};
 use crate::body::{Shape, pidf};
 use crate::stanza::LinkName;
 
 /// The configuration of the gateway.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `sip_domain`, repeatable: domains whose users are SIP users. Lower case.
+    /// `sip_domain`, repeatable: domains whose users are SIP users. A-labels, lower case.
     pub sip_domains: Vec<String>,
     /// `gwmap`, repeatable.
     pub gwmap: DomainMap,
+    /// `tel`, repeatable: whose users telephone numbers are.
+    pub numbers: NumberPlan,
     /// `xmpp_allow`, repeatable: XMPP domains the gateway serves; empty serves none.
     pub xmpp_allow: Vec<DomainPattern>,
     /// `xmpp_deny`, repeatable: exceptions from `xmpp_allow`.
@@ -135,6 +140,7 @@ impl Default for Config {
         Self {
             sip_domains: Vec::new(),
             gwmap: DomainMap::default(),
+            numbers: NumberPlan::default(),
             xmpp_allow: Vec::new(),
             xmpp_deny: Vec::new(),
             components: Vec::new(),
@@ -197,6 +203,10 @@ impl Config {
             }
             "gwmap" => self
                 .gwmap
+                .add(value)
+                .map_err(|e| ConfigError(format!("is refused: {e}")))?,
+            "tel" => self
+                .numbers
                 .add(value)
                 .map_err(|e| ConfigError(format!("is refused: {e}")))?,
             "xmpp_allow" => self.xmpp_allow.push(pattern(value)?),
@@ -264,6 +274,7 @@ impl Config {
             ));
         }
         self.check_names()?;
+        self.check_numbers()?;
         self.check_components()?;
         self.check_federation()?;
         if self.expires_min > self.expires_max {
@@ -286,12 +297,12 @@ impl Config {
         }
         for domain in &self.sip_domains {
             let name = self.gwmap.sip_domain_on_xmpp(domain);
-            if self.gwmap.sip_domain_from_xmpp(name) != domain {
+            if self.gwmap.sip_domain_from_xmpp(&name) != *domain {
                 return Err(ConfigError(format!(
                     "\"{name}\" is a sip_domain and the gwmap name of another one on XMPP",
                 )));
             }
-            if self.names_xmpp_domain(name) {
+            if self.names_xmpp_domain(&name) {
                 return Err(ConfigError(format!(
                     "\"{name}\" names a sip_domain on XMPP and is in xmpp_allow: give the SIP domain \
                      another name with gwmap \"sip:{domain}=NAME-ON-XMPP\"",
@@ -302,12 +313,12 @@ impl Config {
         let renamed = self.gwmap.xmpp_aliases().map(|(domain, _)| domain);
         for domain in named.chain(renamed) {
             let name = self.gwmap.xmpp_domain_on_sip(domain);
-            if self.gwmap.xmpp_domain_from_sip(name) != domain {
+            if self.gwmap.xmpp_domain_from_sip(&name) != to_u_labels(domain) {
                 return Err(ConfigError(format!(
                     "\"{name}\" is in xmpp_allow and the gwmap name of another XMPP domain on SIP",
                 )));
             }
-            if self.is_sip_domain(name) {
+            if self.is_sip_domain(&name) {
                 return Err(ConfigError(format!(
                     "\"{name}\" names an XMPP domain on SIP and is a sip_domain: give the XMPP domain \
                      another name with gwmap \"xmpp:{domain}=NAME-ON-SIP\"",
@@ -317,10 +328,21 @@ impl Config {
         Ok(())
     }
 
+    fn check_numbers(&self) -> Result<(), ConfigError> {
+        let nobodys =
+            |domain: &&str| !self.is_sip_domain(domain) && !self.serves_name_on_sip(domain);
+        match self.numbers.domains().find(nobodys) {
+            Some(domain) => Err(ConfigError(format!(
+                "tel gives numbers to \"{domain}\", which is no sip_domain and no XMPP domain that is served",
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn check_components(&self) -> Result<(), ConfigError> {
         for (at, component) in self.components.iter().enumerate() {
             let domain = &component.domain;
-            if !self.names_sip_domain(domain) {
+            if !self.serves_sip_name(domain) {
                 return Err(ConfigError(format!(
                     "component \"{domain}\" is not the name of a sip_domain on XMPP",
                 )));
@@ -366,15 +388,14 @@ impl Config {
     }
 
     /// The names of the SIP domains on XMPP.
-    pub fn local_domains(&self) -> impl Iterator<Item = &str> {
-        let on_xmpp = |domain| self.gwmap.sip_domain_on_xmpp(domain);
+    pub fn local_domains(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.sip_domains
             .iter()
-            .map(move |domain| on_xmpp(domain.as_str()))
+            .map(|domain| self.gwmap.sip_domain_on_xmpp(domain))
     }
 
     /// Those among them that are reached from server to server.
-    pub fn s2s_domains(&self) -> impl Iterator<Item = &str> {
+    pub fn s2s_domains(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.local_domains().filter(|domain| self.goes_s2s(domain))
     }
 
@@ -392,32 +413,41 @@ impl Config {
         }
     }
 
-    /// Whether a name on XMPP is that of one of our SIP domains.
-    fn names_sip_domain(&self, name: &str) -> bool {
-        self.local_domains()
-            .any(|domain| domain.eq_ignore_ascii_case(name))
+    /// Whether a name on XMPP (in either alphabet) is that of one of our SIP domains.
+    pub fn serves_sip_name(&self, name: &str) -> bool {
+        let name = to_u_labels(name);
+        self.local_domains().any(|domain| domain == name)
     }
 
     /// Whether `xmpp_allow` has that name in full.
     fn names_xmpp_domain(&self, name: &str) -> bool {
-        self.xmpp_allow
-            .iter()
-            .any(|pattern| pattern.as_name() == Some(name))
+        let name = to_a_labels(name);
+        let named = |pattern: &DomainPattern| pattern.as_name() == name.as_deref();
+        name.is_some() && self.xmpp_allow.iter().any(named)
     }
 
-    /// Whether users of that domain (as written in SIP, any case) are ours on the SIP side.
+    /// Whether users of that domain (as written in SIP: A-labels, any case) are ours on the SIP side.
     pub fn is_sip_domain(&self, domain: &str) -> bool {
         self.sip_domains
             .iter()
             .any(|d| d.eq_ignore_ascii_case(domain))
     }
 
-    /// Whether the gateway serves that XMPP domain (its XMPP name, any case).
+    /// Whether a host as SIP names it is an XMPP domain that the gateway serves.
+    pub fn serves_name_on_sip(&self, host: &str) -> bool {
+        !self.is_sip_domain(host) && self.serves_xmpp_domain(&self.gwmap.xmpp_domain_from_sip(host))
+    }
+
+    /// Whether the gateway serves that XMPP domain (its XMPP name, in either alphabet).
     pub fn serves_xmpp_domain(&self, domain: &str) -> bool {
-        !self.names_sip_domain(domain)
-            && !self.is_sip_domain(self.gwmap.xmpp_domain_on_sip(domain))
-            && self.xmpp_allow.iter().any(|p| allows(p, domain))
-            && !self.xmpp_deny.iter().any(|p| p.matches(domain))
+        // Patterns are in A-labels, and mean a domain in either alphabet.
+        let Some(name) = to_a_labels(domain) else {
+            return false;
+        };
+        !self.serves_sip_name(domain)
+            && !self.is_sip_domain(&self.gwmap.xmpp_domain_on_sip(domain))
+            && self.xmpp_allow.iter().any(|p| allows(p, &name))
+            && !self.xmpp_deny.iter().any(|p| p.matches(&name))
     }
 }
 
@@ -431,7 +461,7 @@ fn allows(pattern: &DomainPattern, domain: &str) -> bool {
 fn domain(value: &str) -> Result<String, ConfigError> {
     domain_name(value.trim()).ok_or_else(|| {
         ConfigError(format!(
-            "must be a domain name of letters, digits, hyphens and dots, not \"{}\"",
+            "must be a domain name, not \"{}\"",
             value.escape_debug(),
         ))
     })
@@ -582,6 +612,7 @@ mod tests {
             ("restart_backoff", "0"),
             ("sip_domain", "Sip.Example"),
             ("store", "sqlite:/tmp/x.db"),
+            ("tel", "+1201=sip.example"),
             ("threads", "4"),
             ("watch_calls", "1"),
             ("watcher_idle", "86400"),
@@ -725,7 +756,8 @@ mod tests {
             ("resolver", "dns.example", "ADDRESS:PORT"),
             ("resolver", "192.0.2.53:0", "ADDRESS:PORT"),
             ("sip_domain", "a b", "domain name"),
-            ("sip_domain", "ü.example", "domain name"),
+            ("sip_domain", "xn--ü.example", "domain name"),
+            ("tel", "1201=sip.example", "+FIRST-DIGITS=DOMAIN"),
             ("gwmap", "a=b", "sip:DOMAIN=NAME-ON-XMPP"),
             ("xmpp_allow", "a.*", "*.DOMAIN"),
             ("contact", "a.example", "HOST:PORT"),
@@ -849,6 +881,56 @@ mod tests {
     fn limits_must_be_in_order() {
         let sip = ("sip_domain", "a.example");
         assert!(fault(&[sip, ("expires_max", "59")]).contains("expires_min (60) is above"));
+    }
+
+    #[test]
+    fn a_number_is_of_a_domain_that_is_served() {
+        let common = [("sip_domain", "a.example"), ("xmpp_allow", "b.example")];
+        let with = |line| [&common[..], &[("tel", line)]].concat();
+        for line in ["+1=a.example", "+1=b.example"] {
+            assert_eq!(config(&with(line)).finish(), Ok(()));
+        }
+        assert!(fault(&with("+1=c.example")).contains("\"c.example\", which is no sip_domain"));
+    }
+
+    #[test]
+    fn a_domain_is_written_in_either_alphabet() {
+        for (sip, xmpp) in [
+            ("büro.example", "bücher.example"),
+            ("xn--bro-hoa.example", "XN--bcher-kva.example"),
+        ] {
+            let common = [
+                ("sip_domain", sip),
+                ("xmpp_allow", "*"),
+                ("xmpp_deny", xmpp),
+            ];
+            let denied = config(&common);
+            assert!(
+                denied.serves_xmpp_domain("ü.example") && denied.serves_sip_name("büro.example")
+            );
+            assert_eq!(denied.sip_domains, ["xn--bro-hoa.example"]);
+            assert_eq!(denied.local_domains().collect::<Vec<_>>(), ["büro.example"]);
+            for name in ["bücher.example", "xn--bcher-kva.example", "xn--a"] {
+                assert!(!denied.serves_xmpp_domain(name), "{name}");
+            }
+            let both = config(&[("sip_domain", sip), ("xmpp_allow", sip)]);
+            assert!(both.finish().is_err(), "one domain, two meanings");
+        }
+    }
+
+    /// Both worlds have users in one domain (RFC 7247 §4); each sees the other's under a name of its own.
+    #[test]
+    fn one_domain_may_be_on_both_sides_if_each_sees_the_others_under_another_name() {
+        let both = config(&[
+            ("sip_domain", "a.example"),
+            ("xmpp_allow", "a.example"),
+            ("gwmap", "sip:a.example=phones.a.example"),
+            ("gwmap", "xmpp:a.example=chat.a.example"),
+        ]);
+        assert_eq!(both.finish(), Ok(()));
+        assert!(both.serves_xmpp_domain("a.example") && both.is_sip_domain("a.example"));
+        assert!(both.serves_name_on_sip("chat.a.example") && !both.serves_name_on_sip("a.example"));
+        assert!(both.serves_sip_name("phones.a.example") && !both.serves_sip_name("a.example"));
     }
 
     #[test]

@@ -58,6 +58,7 @@ pub const PARAMETERS: &[Parameter] = &[
     number("restart_backoff"),
     text("sip_domain"),
     text("store"),
+    text("tel"),
     number("threads"),
     number("watch_calls"),
     number("watcher_idle"),

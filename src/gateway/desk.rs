@@ -11,7 +11,7 @@ use crate::config::{Config, Contact};
 use crate::frame::{Flow, Reply, RequestId, Send, Slot};
 use crate::record::{Change, DialogId, Direction, Moment};
 use crate::sip::{Status, reason_phrase};
-use crate::stanza::{LinkName, Stanza};
+use crate::stanza::{LinkName, Stanza, set_max_forwards};
 
 use super::identity::Identity;
 use super::links::Links;
@@ -47,6 +47,9 @@ pub(super) struct Desk {
     pub(super) counters: Counters,
     pub(super) quota: Quota,
     pub(super) links: Links,
+    /// Hops left for what the input under way asks of the other world; `None` if it says nothing of them. It ends
+    /// what two gateways could send each other in a circle (RFC 7247 §8).
+    pub(super) hops: Option<u8>,
     /// Pairs whose last SIP watcher has left, for the other direction to judge who is told.
     pub(super) left: Vec<Pair>,
     generation: u32,
@@ -65,6 +68,7 @@ impl Desk {
             timers: TimerTable::default(),
             counters: Counters::default(),
             links: Links::default(),
+            hops: None,
             left: Vec::new(),
             generation,
             last_request: 0,
@@ -133,6 +137,12 @@ impl Desk {
         self.last_request = self.last_request.wrapping_add(1);
         let id = RequestId(u64::from(self.generation) << 32 | u64::from(self.last_request));
         request.id = id;
+        if let (Purpose::Subscribe(_), Some(hops)) = (&purpose, self.hops) {
+            request.headers.retain(|(name, _)| name != "Max-Forwards");
+            request
+                .headers
+                .push(("Max-Forwards".to_owned(), hops.to_string()));
+        }
         self.requests.insert(id, purpose);
         self.timers
             .set(Timer::ResultDue(id), now.plus_ms(RESULT_DUE_MS));
@@ -175,7 +185,7 @@ impl Desk {
 
     fn link_between(&self, aor: &Aor, remote: &str) -> LinkName {
         let local = self.config.gwmap.sip_domain_on_xmpp(aor.host());
-        self.config.link(local, remote)
+        self.config.link(&local, remote)
     }
 
     /// Whether stanzas can be sent between the users of a pair.
@@ -222,6 +232,9 @@ impl Desk {
             | Type::Unsubscribe
             | Type::Unsubscribed => None,
         };
+        if let Some(hops) = self.hops.filter(|_| presence.id.is_some()) {
+            set_max_forwards(&mut presence, hops);
+        }
         let to: BareJid = pair.xmpp.clone();
         self.presence(&pair.sip, "", to.into(), presence)
     }

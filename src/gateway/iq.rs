@@ -9,10 +9,11 @@ use xmpp_parsers::disco::{
 use xmpp_parsers::iq::Iq;
 use xmpp_parsers::ns;
 use xmpp_parsers::ping::Ping;
-use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+use xmpp_parsers::stanza_error::DefinedCondition;
 use xmpp_parsers::version::{VersionQuery, VersionResult};
 
 use crate::address::Jid;
+use crate::stanza::{SHIM, error};
 
 /// The answer to an iq; `None` for a result or an error.
 pub(super) fn answer(iq: Iq) -> Option<Iq> {
@@ -40,13 +41,7 @@ pub(super) fn answer(iq: Iq) -> Option<Iq> {
             from: to,
             to: from,
             id,
-            error: StanzaError {
-                type_: ErrorType::Cancel,
-                by: None,
-                defined_condition: condition,
-                texts: std::collections::BTreeMap::new(),
-                other: None,
-            },
+            error: error(condition),
             payload: None,
         },
     })
@@ -58,10 +53,12 @@ fn get(to: Option<&Jid>, payload: Element) -> Result<Option<Element>, DefinedCon
         return Ok(None);
     }
     if let Ok(query) = DiscoInfoQuery::try_from(payload.clone()) {
-        if query.node.is_some() {
-            return Err(DefinedCondition::ItemNotFound);
-        }
-        return Ok(Some(info(is_user).into()));
+        return match query.node.as_deref() {
+            None => Ok(Some(info(is_user).into())),
+            // XEP-0131 §3.2: which headers are understood.
+            Some(SHIM) => Ok(Some(headers_understood().into())),
+            Some(_) => Err(DefinedCondition::ItemNotFound),
+        };
     }
     if let Ok(query) = DiscoItemsQuery::try_from(payload.clone()) {
         let items = DiscoItemsResult {
@@ -82,6 +79,15 @@ fn get(to: Option<&Jid>, payload: Element) -> Result<Option<Element>, DefinedCon
     Err(DefinedCondition::ServiceUnavailable)
 }
 
+fn headers_understood() -> DiscoInfoResult {
+    DiscoInfoResult {
+        node: Some(SHIM.to_owned()),
+        identities: Vec::new(),
+        features: [format!("{SHIM}#Max-Forwards")].into(),
+        extensions: Vec::new(),
+    }
+}
+
 fn info(is_user: bool) -> DiscoInfoResult {
     let (category, type_, name) = if is_user {
         ("account", "registered", None)
@@ -96,7 +102,7 @@ fn info(is_user: bool) -> DiscoInfoResult {
             lang: None,
             name,
         }],
-        features: [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::VERSION]
+        features: [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::VERSION, SHIM]
             .into_iter()
             .map(str::to_owned)
             .collect(),
@@ -136,6 +142,18 @@ mod tests {
             info.features.contains(ns::DISCO_INFO),
             "XEP-0030 §3 wants it listed"
         );
+        let shim = answer(get_of(
+            "<query xmlns='http://jabber.org/protocol/disco#info' node='http://jabber.org/protocol/shim'/>",
+        ));
+        let Some(Iq::Result {
+            payload: Some(payload),
+            ..
+        }) = shim
+        else {
+            panic!("no result: {shim:?}");
+        };
+        let understood = DiscoInfoResult::try_from(payload).unwrap().features;
+        assert!(understood.contains("http://jabber.org/protocol/shim#Max-Forwards"));
         let ping = answer(get_of("<ping xmlns='urn:xmpp:ping'/>"));
         assert!(matches!(ping, Some(Iq::Result { payload: None, .. })));
         let other = answer(get_of("<x xmlns='urn:unknown'/>"));

@@ -3,14 +3,15 @@
 
 use xmpp_parsers::message::{Message, MessageType};
 use xmpp_parsers::presence::{Presence, Type};
-use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
-use crate::address::{Jid, Pair};
+use crate::address::{AddressError, Aor, Jid, Pair};
 use crate::mapping::presence::Availability;
 use crate::record::Moment;
-use crate::stanza::{Inbound, LinkName, Stanza};
+use crate::stanza::{Inbound, LinkName, Stanza, error, max_forwards};
 
 use super::desk::WATCHER;
+use super::state::one_less;
 use super::{Gateway, iq};
 
 impl Gateway {
@@ -33,7 +34,7 @@ impl Gateway {
             return;
         }
         self.desk.counters.stanzas_refused += 1;
-        message.payloads = vec![refused(DefinedCondition::FeatureNotImplemented).into()];
+        message.payloads = vec![error(DefinedCondition::FeatureNotImplemented).into()];
         message.type_ = MessageType::Error;
         std::mem::swap(&mut message.from, &mut message.to);
         message.bodies.clear();
@@ -47,28 +48,21 @@ impl Gateway {
         let (Some(from), Some(to)) = (presence.from.clone(), presence.to.clone()) else {
             return;
         };
-        let config = &self.desk.config;
-        let sip = config
-            .gwmap
-            .sip_user_from_xmpp(&to.to_bare())
-            .ok()
-            .filter(|aor| config.is_sip_domain(aor.host()));
-        let served = from.node().is_some() && config.serves_xmpp_domain(from.domain().as_str());
         let answerable = matches!(
             presence.type_,
             Type::Subscribe | Type::Probe | Type::Unsubscribe | Type::Subscribed
         );
-        let sip = match (sip, served) {
-            (Some(sip), true) => sip,
-            (None, _) if answerable => {
-                return self.refuse(link, presence, DefinedCondition::ItemNotFound);
-            }
-            // RFC 8048 §8.1: only users of the realm that the operator named.
-            (_, false) if answerable => {
-                return self.refuse(link, presence, DefinedCondition::Forbidden);
-            }
-            (None, _) | (_, false) => return,
+        let sip = match self.addressed(&from, &to) {
+            Ok(sip) => sip,
+            Err(condition) if answerable => return self.refuse(link, presence, condition),
+            Err(_) => return,
         };
+        let hops = max_forwards(&presence);
+        if hops == Some(0) && matches!(presence.type_, Type::Subscribe | Type::Probe) {
+            // What RFC 7247 §7.2 makes of 483.
+            return self.refuse(link, presence, DefinedCondition::NotAcceptable);
+        }
+        self.desk.hops = hops.map(one_less);
         let pair = Pair::new(sip, from.to_bare());
         let desk = &mut self.desk;
         let taken = match presence.type_ {
@@ -117,6 +111,31 @@ impl Gateway {
         }
     }
 
+    /// The SIP user whom an XMPP user addresses; both have an address on the other side, or nobody could answer.
+    fn addressed(&self, from: &Jid, to: &Jid) -> Result<Aor, DefinedCondition> {
+        let config = &self.desk.config;
+        let unmappable = |error| match error {
+            AddressError::Unmappable => DefinedCondition::JidMalformed,
+            AddressError::NoUser | AddressError::NoDomain => DefinedCondition::ItemNotFound,
+        };
+        if !config.serves_sip_name(to.domain().as_str()) {
+            return Err(DefinedCondition::ItemNotFound);
+        }
+        let sip = config
+            .gwmap
+            .sip_user_from_xmpp(&to.to_bare())
+            .map_err(unmappable)?;
+        // RFC 8048 §8.1: only users of the realm that the operator named.
+        if from.node().is_none() || !config.serves_xmpp_domain(from.domain().as_str()) {
+            return Err(DefinedCondition::Forbidden);
+        }
+        config
+            .gwmap
+            .xmpp_user_on_sip(&from.to_bare())
+            .map_err(unmappable)?;
+        Ok(sip)
+    }
+
     /// Answers presence that asks for something with an error.
     fn refuse(&mut self, link: &LinkName, mut presence: Presence, condition: DefinedCondition) {
         self.desk.counters.stanzas_refused += 1;
@@ -125,25 +144,8 @@ impl Gateway {
         answer.from = from;
         answer.to = to;
         answer.id = presence.id;
-        answer.payloads = vec![refused(condition).into()];
+        answer.payloads = vec![error(condition).into()];
         self.desk.stanza(link.clone(), Stanza::Presence(answer));
-    }
-}
-
-fn refused(condition: DefinedCondition) -> StanzaError {
-    let type_ = if condition == DefinedCondition::Forbidden {
-        ErrorType::Auth
-    } else if condition == DefinedCondition::ResourceConstraint {
-        ErrorType::Wait
-    } else {
-        ErrorType::Cancel
-    };
-    StanzaError {
-        type_,
-        by: None,
-        defined_condition: condition,
-        texts: std::collections::BTreeMap::new(),
-        other: None,
     }
 }
 

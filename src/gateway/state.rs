@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use xmpp_parsers::presence::Type;
 
+use crate::address::{Scheme, SipUri};
 use crate::config::{Config, Limit};
 use crate::frame::Reply;
 use crate::record::{Direction, Moment, Snapshot};
@@ -77,6 +78,7 @@ impl Gateway {
 
     /// Takes one input. Time never goes back from call to call.
     pub fn handle(&mut self, now: Moment, input: Input) {
+        self.desk.hops = None;
         match input {
             Input::Request(request) => self.request(now, &request),
             Input::Result(result) => self.result(now, &result),
@@ -130,6 +132,13 @@ impl Gateway {
         if let Some(refusal) = unacceptable(&r.request) {
             return self.desk.refuse(r.slot, refusal);
         }
+        self.desk.hops = r
+            .request
+            .headers
+            .max_forwards()
+            .ok()
+            .flatten()
+            .map(one_less);
         match (&r.request.method, local_tag) {
             (Method::Subscribe, None) => self.sip_watchers.subscribe(&mut self.desk, now, r),
             (Method::Subscribe, Some(tag)) => {
@@ -338,11 +347,31 @@ fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }
 
-/// Why a request is refused whatever it asks for: its CSeq is of another method, or it requires an extension,
-/// of which there is none here (RFC 3261 §8.1.1.5, §8.2.2.3).
+/// The most hops that a request of ours may take (RFC 3261 §8.1.1.6).
+const MOST_HOPS: u8 = 70;
+
+/// The hops left after this one.
+pub(super) fn one_less(hops: u8) -> u8 {
+    hops.min(MOST_HOPS).saturating_sub(1)
+}
+
+/// Why a request is refused whatever it asks for: its CSeq is of another method, it requires an extension, of
+/// which there is none here (RFC 3261 §8.1.1.5, §8.2.2.3), it has to be secure all the way, which XMPP cannot
+/// promise (RFC 7247 §8), or it may go no further, as a SUBSCRIBE does (RFC 3261 §16.3).
 fn unacceptable(request: &Request) -> Option<Refusal> {
     if request.cseq().is_err() {
         return Some(Refusal::because(400, "Bad CSeq"));
+    }
+    let is_sips = |uri: &SipUri| uri.scheme == Scheme::Sips;
+    if request.to().is_ok_and(|to| is_sips(&to.uri))
+        || SipUri::parse(&request.uri).is_ok_and(|uri| is_sips(&uri))
+    {
+        return Some(Refusal::new(416));
+    }
+    match request.headers.max_forwards() {
+        Err(_) => return Some(Refusal::because(400, "Bad Max-Forwards")),
+        Ok(Some(0)) if request.method == Method::Subscribe => return Some(Refusal::new(483)),
+        Ok(_) => {}
     }
     let required: Vec<_> = request.headers.all("Require").collect();
     (!required.is_empty()).then(|| Refusal::new(420).with("Unsupported", required.join(", ")))

@@ -275,6 +275,10 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
         name(c"store"),
         parameters::set::<{ parameters::place("store") }>,
     ),
+    text(
+        name(c"tel"),
+        parameters::set::<{ parameters::place("tel") }>,
+    ),
     number(
         name(c"threads"),
         parameters::set::<{ parameters::place("threads") }>,

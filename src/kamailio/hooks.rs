@@ -436,18 +436,28 @@ pub(super) enum Target {
 
 /// Whether a URI names a Contact of the gateway, or an XMPP domain that is served.
 pub(super) fn target(config: &Config, uri: &str) -> Option<Target> {
-    let uri = SipUri::parse(uri).ok()?;
+    let mut uri = SipUri::parse(uri).ok()?;
     match uri.scheme {
         // SIPS is taken as well, so that the gateway can say that it does not cross (RFC 7247 §8).
         Scheme::Sip | Scheme::Sips | Scheme::Pres | Scheme::Im => {}
-        Scheme::Tel => return None,
+        Scheme::Tel => config
+            .numbers
+            .aor(&uri)
+            .ok()?
+            .host()
+            .clone_into(&mut uri.host),
     }
     if let Some(dialog) = dialog(config, &uri) {
         return Some(Target::Dialog(dialog.to_owned()));
     }
-    let domain = config.gwmap.xmpp_domain_from_sip(&uri.host);
-    (!config.is_sip_domain(&uri.host) && config.serves_xmpp_domain(domain))
-        .then(|| Target::Domain(domain.to_ascii_lowercase()))
+    config.serves_name_on_sip(&uri.host).then(|| {
+        Target::Domain(
+            config
+                .gwmap
+                .xmpp_domain_from_sip(&uri.host)
+                .to_ascii_lowercase(),
+        )
+    })
 }
 
 /// The user part of a URI that is `stox-`, 16 hexadecimal digits, at the host and port of a parameter
@@ -509,6 +519,8 @@ mod tests {
             ("xmpp_allow", "*"),
             ("gwmap", "xmpp:xmpp.example=chat.example"),
             ("contact", "192.0.2.1:5060"),
+            ("tel", "+1201=chat.example"),
+            ("tel", "+1202=sip.example"),
         ] {
             config.set(name, value).unwrap();
         }
@@ -522,6 +534,7 @@ mod tests {
             "sip:juliet@chat.example",
             "sips:juliet@other.example;transport=tls",
             "pres:juliet@other.example",
+            "tel:+1-201-555-0123",
             "sip:stox-0123456789abcdef@192.0.2.1:5060",
             "sip:stox-0123456789abcdef@192.0.2.1",
         ] {
@@ -534,6 +547,8 @@ mod tests {
             "sip:nurse@192.0.2.9:5060",
             "sip:nurse@[2001:db8::9];transport=tcp",
             "tel:+123",
+            "tel:+1-202-555-0123",
+            "tel:201;phone-context=sip.example",
             "sip:",
             "\u{0}",
         ] {

@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Errors (RFC 7247 §7), both tables with their notes.
 //!
-//! In: a condition, or a status code. Out: the other world's word for it.
-
-use std::collections::BTreeMap;
+//! In: an error of one world: [`to_answer`] a stanza error, [`from_response`] a response. Out: the other world's, with
+//! its words, and with the advice to try again: type `wait` is Retry-After and the reverse.
 
 use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
 
 use crate::body::is_xml_char;
-use crate::sip::Status;
+use crate::sip::{Response, Status, reason_phrase, retry_after};
+use crate::stanza::error_in_words;
+
+/// The longest reason phrase made of an XMPP text, in bytes.
+const MAX_REASON: usize = 128;
+
+/// What a peer is told that may try again, if the other side does not say when, in seconds.
+const RETRY_AFTER: u32 = 60;
 
 /// Whether the failed address was a full JID (one device) or a bare one (the user).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,15 +25,77 @@ pub enum Scope {
     User,
 }
 
-/// The SIP answer for an XMPP error (RFC 7247 §7.1).
+/// A failure as SIP answers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The status code.
+    pub status: Status,
+    /// The reason phrase: legal, and not long.
+    pub reason: String,
+    /// Seconds for Retry-After, if it is of use and legal with this status (RFC 3261 §20.33).
+    pub retry_after: Option<u32>,
+    /// The address in the Contact of a 301 or 302, as XMPP gave it.
+    pub moved_to: Option<String>,
+}
+
+/// The SIP answer for an XMPP error, whole: the text is the reason phrase, an error of type `wait` may be tried again.
+pub fn to_answer(error: &StanzaError, scope: Scope) -> Answer {
+    let status = to_sip(&error.defined_condition, scope);
+    let text = ["en", ""]
+        .iter()
+        .find_map(|language| error.texts.get(*language))
+        .or_else(|| error.texts.values().next())
+        .map(|text| reason_of(text))
+        .filter(|text| !text.is_empty());
+    let waits = error.type_ == ErrorType::Wait && takes_retry_after(status);
+    let moved_to = if let DefinedCondition::Gone { new_address }
+    | DefinedCondition::Redirect { new_address } = &error.defined_condition
+    {
+        new_address.clone()
+    } else {
+        None
+    };
+    Answer {
+        status,
+        reason: text.unwrap_or_else(|| reason_phrase(status).to_owned()),
+        retry_after: waits.then_some(RETRY_AFTER),
+        moved_to,
+    }
+}
+
+/// The statuses that RFC 3261 §20.33 has a Retry-After for.
+fn takes_retry_after(status: Status) -> bool {
+    matches!(status.0, 404 | 413 | 480 | 486 | 500 | 503 | 600 | 603)
+}
+
+/// A reason phrase of a text: what RFC 3261 §25.1 does not allow in one is a space, and no space follows another.
+fn reason_of(text: &str) -> String {
+    let legal = |c: char| {
+        c.is_ascii_alphanumeric()
+            || (!c.is_ascii() && !c.is_control())
+            || "-_.!~*'();/?:@&=+$,".contains(c)
+    };
+    let mut reason = String::new();
+    for word in text.split(|c| !legal(c)).filter(|word| !word.is_empty()) {
+        if reason.len() + 1 + word.len() > MAX_REASON {
+            break;
+        }
+        if !reason.is_empty() {
+            reason.push(' ');
+        }
+        reason.push_str(word);
+    }
+    reason
+}
+
+/// The SIP status for an XMPP error (RFC 7247 §7.1).
 ///
 /// Departures: never 408, which RFC 4320 forbids for a non-INVITE (504 instead); never 401 or 407,
 /// which would need a challenge (403 instead).
 ///
 /// Choices the table leaves open: `remote-server-not-found` is 404, since 408 is not to be had;
 /// `service-unavailable` is 403, since 405 would disown the method; `unexpected-request` is 400, since 491
-/// speaks of a request within the same dialog. The address in a `gone` or `redirect` belongs into the
-/// Contact of the 301 or 302, which is the caller's.
+/// speaks of a request within the same dialog.
 pub fn to_sip(condition: &DefinedCondition, scope: Scope) -> Status {
     let either = |device, user| match scope {
         Scope::Device => device,
@@ -91,7 +159,21 @@ pub fn to_xmpp(status: Status, reason: &str) -> StanzaError {
         600..700 => DefinedCondition::RecipientUnavailable,
         _ => DefinedCondition::UndefinedCondition,
     };
-    error(condition, reason)
+    error_in_words(condition, "", &legal(reason))
+}
+
+/// The XMPP error for a response, whole: a redirection says where to, and one with Retry-After is of type `wait`.
+pub fn from_response(response: &Response) -> StanzaError {
+    let (status, reason) = (response.status, response.reason.as_str());
+    let contact = response.headers.contact().ok().flatten();
+    let mut error = match contact.filter(|_| (300..400).contains(&status.0)) {
+        Some(contact) => moved_to_xmpp(status, reason, &contact.uri_text),
+        None => to_xmpp(status, reason),
+    };
+    if retry_after(&response.headers).is_some() {
+        error.type_ = ErrorType::Wait;
+    }
+    error
 }
 
 /// The XMPP error for a SIP redirection whose target is known: as [`to_xmpp`], but 301 is `gone`, and
@@ -100,27 +182,12 @@ pub fn moved_to_xmpp(status: Status, reason: &str, address: &str) -> StanzaError
     let new_address = Some(legal(address));
     let mut moved = to_xmpp(status, reason);
     if status.0 == 301 {
-        moved = error(DefinedCondition::Gone { new_address }, reason);
+        let gone = DefinedCondition::Gone { new_address };
+        moved = error_in_words(gone, "", &legal(reason));
     } else if matches!(moved.defined_condition, DefinedCondition::Redirect { .. }) {
         moved.defined_condition = DefinedCondition::Redirect { new_address };
     }
     moved
-}
-
-fn error(condition: DefinedCondition, reason: &str) -> StanzaError {
-    let text = legal(reason);
-    let texts = if text.is_empty() {
-        BTreeMap::new()
-    } else {
-        [(String::new(), text)].into()
-    };
-    StanzaError {
-        type_: error_type(&condition),
-        by: None,
-        defined_condition: condition,
-        texts,
-        other: None,
-    }
 }
 
 /// A text of SIP may hold any byte but line ends.
@@ -128,40 +195,12 @@ fn legal(text: &str) -> String {
     text.chars().filter(|c| is_xml_char(*c)).collect()
 }
 
-/// The type that goes with a condition (RFC 6120 §8.3.3); of two that are allowed, the one that lets the
-/// sender try again.
-fn error_type(condition: &DefinedCondition) -> ErrorType {
-    match condition {
-        DefinedCondition::BadRequest
-        | DefinedCondition::JidMalformed
-        | DefinedCondition::NotAcceptable
-        | DefinedCondition::PolicyViolation
-        | DefinedCondition::Redirect { .. } => ErrorType::Modify,
-        DefinedCondition::Conflict
-        | DefinedCondition::FeatureNotImplemented
-        | DefinedCondition::Gone { .. }
-        | DefinedCondition::InternalServerError
-        | DefinedCondition::ItemNotFound
-        | DefinedCondition::NotAllowed
-        | DefinedCondition::RemoteServerNotFound
-        | DefinedCondition::ServiceUnavailable
-        | DefinedCondition::UndefinedCondition => ErrorType::Cancel,
-        DefinedCondition::Forbidden
-        | DefinedCondition::NotAuthorized
-        | DefinedCondition::RegistrationRequired
-        | DefinedCondition::SubscriptionRequired => ErrorType::Auth,
-        DefinedCondition::RecipientUnavailable
-        | DefinedCondition::RemoteServerTimeout
-        | DefinedCondition::ResourceConstraint
-        | DefinedCondition::UnexpectedRequest => ErrorType::Wait,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use minidom::Element;
 
     use super::*;
+    use crate::sip::Message;
 
     fn condition(name: &str) -> DefinedCondition {
         let text = format!("<{name} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>");
@@ -256,35 +295,6 @@ mod tests {
         (606, "not-acceptable"),
     ];
 
-    /// RFC 6120 §8.3.3.
-    const TYPES: [(&str, &[ErrorType]); 22] = [
-        ("bad-request", &[ErrorType::Modify]),
-        ("conflict", &[ErrorType::Cancel]),
-        (
-            "feature-not-implemented",
-            &[ErrorType::Cancel, ErrorType::Modify],
-        ),
-        ("forbidden", &[ErrorType::Auth]),
-        ("gone", &[ErrorType::Cancel]),
-        ("internal-server-error", &[ErrorType::Cancel]),
-        ("item-not-found", &[ErrorType::Cancel]),
-        ("jid-malformed", &[ErrorType::Modify]),
-        ("not-acceptable", &[ErrorType::Modify]),
-        ("not-allowed", &[ErrorType::Cancel]),
-        ("not-authorized", &[ErrorType::Auth]),
-        ("policy-violation", &[ErrorType::Modify, ErrorType::Wait]),
-        ("recipient-unavailable", &[ErrorType::Wait]),
-        ("redirect", &[ErrorType::Modify]),
-        ("registration-required", &[ErrorType::Auth]),
-        ("remote-server-not-found", &[ErrorType::Cancel]),
-        ("remote-server-timeout", &[ErrorType::Wait]),
-        ("resource-constraint", &[ErrorType::Wait]),
-        ("service-unavailable", &[ErrorType::Cancel]),
-        ("subscription-required", &[ErrorType::Auth]),
-        ("undefined-condition", &[ErrorType::Cancel]),
-        ("unexpected-request", &[ErrorType::Wait, ErrorType::Modify]),
-    ];
-
     #[test]
     fn xmpp_to_sip_is_table_2() {
         for (name, printed, device, user) in TABLE_2 {
@@ -320,13 +330,6 @@ mod tests {
     }
 
     #[test]
-    fn types_are_those_of_the_conditions() {
-        for (name, allowed) in TYPES {
-            assert!(allowed.contains(&error_type(&condition(name))), "{name}");
-        }
-    }
-
-    #[test]
     fn redirections_carry_the_address_they_know() {
         for (code, name, address) in [
             (300, "redirect", "sip:a@b"),
@@ -347,6 +350,84 @@ mod tests {
             moved_to_xmpp(Status(301), "", "sip:a@b").type_,
             ErrorType::Cancel
         );
+    }
+
+    #[test]
+    fn the_text_is_the_reason_phrase_as_far_as_it_may() {
+        let long = "a ".repeat(100);
+        for (text, reason) in [
+            ("Over quota", "Over quota"),
+            (
+                "tschüss, \"Freund\"!\r\nVia: 100%",
+                "tschüss, Freund !  Via: 100",
+            ),
+            ("\u{85}\u{0}<>", "Not Found"),
+            ("", "Not Found"),
+            (&long, &long[..127]),
+        ] {
+            let error = error_in_words(condition("item-not-found"), "de", text);
+            let answer = to_answer(&error, Scope::Device);
+            assert_eq!(answer.reason, reason.replace("  ", " "));
+            assert_eq!(answer.status, Status(404));
+        }
+        let mut error = error_in_words(condition("item-not-found"), "de", "weg");
+        error.texts.insert("en".to_owned(), "gone".to_owned());
+        assert_eq!(to_answer(&error, Scope::User).reason, "gone");
+    }
+
+    #[test]
+    fn what_may_be_tried_again_says_so_on_both_sides() {
+        for (name, retry) in [
+            ("recipient-unavailable", Some(RETRY_AFTER)),
+            ("resource-constraint", Some(RETRY_AFTER)),
+            // 504 and 400 take no Retry-After.
+            ("remote-server-timeout", None),
+            ("unexpected-request", None),
+            ("internal-server-error", None),
+        ] {
+            let error = error_in_words(condition(name), "", "");
+            assert_eq!(to_answer(&error, Scope::User).retry_after, retry, "{name}");
+        }
+        for (more, type_) in [
+            ("Retry-After: 20\r\n", ErrorType::Wait),
+            ("", ErrorType::Cancel),
+        ] {
+            let error = from_response(&response(503, more));
+            assert_eq!(error.type_, type_);
+            assert_eq!(error.defined_condition, condition("internal-server-error"));
+        }
+    }
+
+    #[test]
+    fn a_redirection_leads_to_the_same_place_on_both_sides() {
+        for (code, name) in [(301, "gone"), (302, "redirect"), (300, "redirect")] {
+            let error = from_response(&response(code, "Contact: <sip:b@c.example>;q=1\r\n"));
+            assert_eq!(
+                error.defined_condition,
+                with_address(name, "sip:b@c.example")
+            );
+            let answer = to_answer(&error, Scope::User);
+            assert_eq!(answer.moved_to.as_deref(), Some("sip:b@c.example"));
+            assert_eq!(answer.status.0, if code == 301 { 301 } else { 302 });
+        }
+        let gone = from_response(&response(410, "Contact: <sip:b@c.example>\r\n"));
+        assert_eq!(
+            gone.defined_condition,
+            condition("gone"),
+            "RFC 7247 §7.2 note 1"
+        );
+        assert_eq!(to_answer(&gone, Scope::User).moved_to, None);
+    }
+
+    fn response(code: u16, more: &str) -> Response {
+        let text = format!(
+            "SIP/2.0 {code} X\r\nVia: SIP/2.0/UDP a\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\n\
+             Call-ID: x\r\nCSeq: 1 SUBSCRIBE\r\n{more}Content-Length: 0\r\n\r\n"
+        );
+        match Message::parse(text.as_bytes()) {
+            Ok(Message::Response(response)) => response,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -97,6 +97,19 @@ impl Headers {
         self.first("Expires").map(DeltaSeconds::parse).transpose()
     }
 
+    /// Max-Forwards (RFC 3261 §20.22); `Ok(None)` when missing.
+    pub fn max_forwards(&self) -> Result<Option<u8>, ParseError> {
+        let Some(value) = self.first("Max-Forwards") else {
+            return Ok(None);
+        };
+        let digits = value.trim();
+        let legal = digits.bytes().all(|b| b.is_ascii_digit());
+        match digits.parse() {
+            Ok(hops) if legal => Ok(Some(hops)),
+            Ok(_) | Err(_) => Err(ParseError::Field("Max-Forwards")),
+        }
+    }
+
     /// Subscription-State (RFC 6665 §8.2.3).
     pub fn subscription_state(&self) -> Result<SubscriptionState, ParseError> {
         SubscriptionState::parse(self.single("Subscription-State")?)
@@ -157,6 +170,26 @@ fn is_zero_quality(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hops_are_a_number_below_256() {
+        let hops = |value: &str| {
+            let mut headers = Headers::default();
+            headers.push("Max-Forwards", value);
+            headers.max_forwards().ok()
+        };
+        assert_eq!(Headers::default().max_forwards(), Ok(None));
+        for (value, expected) in [
+            (" 70", Some(Some(70))),
+            ("0", Some(Some(0))),
+            ("256", None),
+            ("+1", None),
+            ("", None),
+            ("7 0", None),
+        ] {
+            assert_eq!(hops(value), expected, "{value:?}");
+        }
+    }
 
     fn headers(fields: &[(&str, &str)]) -> Headers {
         let mut headers = Headers::default();

@@ -2,7 +2,7 @@
 //! `"name" <uri>;params`, the form of From, To, Contact and routes (RFC 3261 §20.10).
 
 use super::syntax::{find_outside, is_token, params, unquote};
-use crate::address::SipUri;
+use crate::address::{SipUri, resource_of_gr};
 
 /// The most header parameters of one address.
 const MAX_PARAMS: usize = 64;
@@ -75,12 +75,44 @@ impl NameAddr {
         let (_, value) = self.params.iter().find(|(name, _)| name == "tag")?;
         value.as_deref().filter(|tag| !tag.is_empty())
     }
+
+    /// The resource that the address's device has on XMPP (RFC 7247 §6.3): the `gr` of its GRUU (RFC 5627 §3.1), or
+    /// beside the brackets, as the examples of RFC 8048 have it. `None` for a temporary GRUU, and without any.
+    pub fn device(&self) -> Option<String> {
+        let beside = || {
+            let (_, value) = self.params.iter().find(|(name, _)| name == "gr")?;
+            value.as_deref()
+        };
+        let gr = self.uri.param("gr").or_else(beside);
+        let resource = resource_of_gr(gr).ok().flatten()?;
+        Some(resource.as_str().to_owned())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_device_is_named_by_its_gruu() {
+        for (value, device) in [
+            ("<sip:a@b;gr=urn%3Auuid%3A1>", Some("urn:uuid:1")),
+            (
+                "<sip:romeo@example.net>;gr=dr4hcr0st3lup4c",
+                Some("dr4hcr0st3lup4c"),
+            ),
+            ("<sip:a@b;gr>", None),
+            ("<sip:a@b;gr=%FF>", None),
+            ("<sip:a@b>", None),
+        ] {
+            assert_eq!(
+                NameAddr::parse(value).unwrap().device().as_deref(),
+                device,
+                "{value}"
+            );
+        }
+    }
 
     #[test]
     fn with_brackets_parameters_inside_are_the_uris() {

@@ -4,7 +4,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A link to the XMPP network. Its domains are names on XMPP, in lower case.
+use crate::address::to_u_labels;
+
+/// A link to the XMPP network. Its domains are names on XMPP: U-labels, lower case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LinkName {
     /// To the server that has us as its component (XEP-0114), whoever a stanza is for: the domain served.
@@ -66,7 +68,7 @@ pub struct LinkNameError;
 impl FromStr for LinkName {
     type Err = LinkNameError;
 
-    /// Reads what [`fmt::Display`] prints, in any case.
+    /// Reads what [`fmt::Display`] prints, in either alphabet and any case.
     fn from_str(text: &str) -> Result<Self, LinkNameError> {
         let (local, remote) = match text.split_once('/') {
             Some((local, remote)) => (local, Some(domain(remote)?)),
@@ -85,7 +87,7 @@ fn domain(text: &str) -> Result<Box<str>, LinkNameError> {
     if text.is_empty() || text.contains(foreign) {
         return Err(LinkNameError);
     }
-    Ok(text.to_lowercase().into())
+    Ok(to_u_labels(text).to_lowercase().into())
 }
 
 #[cfg(test)]
@@ -107,6 +109,13 @@ mod tests {
         ] {
             assert_eq!(name.to_string(), text);
             assert_eq!(text.to_uppercase().parse(), Ok(name));
+        }
+        let name = LinkName::s2s("sip.example", "bücher.example");
+        for text in [
+            "sip.example/bücher.example",
+            "sip.example/xn--bcher-kva.example",
+        ] {
+            assert_eq!(text.parse().as_ref(), Ok(&name));
         }
     }
 

@@ -5,11 +5,15 @@
 //! In: an element of a stream whose size and depth were limited there. Out: a [`Stanza`], or an
 //! [`Unreadable`] that knows the error its sender is owed.
 
+mod error;
 mod link;
+mod max_forwards;
 
+pub use error::{answer, error, error_in_words};
 pub use link::{LinkName, LinkNameError};
+pub use max_forwards::{SHIM, max_forwards, set_max_forwards};
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use jid::Jid;
 use minidom::Element;
@@ -18,8 +22,10 @@ use xmpp_parsers::iq::Iq;
 use xmpp_parsers::message::Message;
 use xmpp_parsers::ns::JABBER_CLIENT;
 use xmpp_parsers::presence::{Presence, Priority};
-use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+use xmpp_parsers::stanza_error::DefinedCondition;
 use xso::error::FromElementError;
+
+use crate::address::spelt_for_xmpp;
 
 /// One stanza.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +72,15 @@ impl Stanza {
                 why: "not a stanza".to_owned(),
             });
         };
-        let reply = kind.bad_request(&element);
+        let refusal = |element: &Element, condition| answer(element, error(condition));
+        let reply = refusal(&element, DefinedCondition::BadRequest);
+        if !spell_addresses(&mut element) {
+            return Err(Unreadable {
+                reply: refusal(&element, DefinedCondition::JidMalformed),
+                why: "an address means one user by RFC 6122 and another, or none, by RFC 7622"
+                    .to_owned(),
+            });
+        }
         hand_down_language(&mut element);
         let read = match kind {
             Kind::Presence => Presence::try_from(element).map(Self::Presence),
@@ -116,47 +130,23 @@ impl Kind {
             _ => None,
         }
     }
+}
 
-    fn name(self) -> &'static str {
-        match self {
-            Self::Presence => "presence",
-            Self::Message => "message",
-            Self::Iq => "iq",
-        }
-    }
-
-    /// The error stanza owed to the sender (RFC 6120 §8.3.1). An error never answers an error, and an
-    /// address that is no JID can neither be answered nor be spoken for.
-    fn bad_request(self, element: &Element) -> Option<Element> {
-        let from = element.attr("from")?;
-        let to = element.attr("to");
-        let answers = match (self, element.attr("type")) {
-            (_, Some("error")) | (Self::Iq, Some("result")) => false,
-            (Self::Presence | Self::Message | Self::Iq, _) => true,
+/// Writes the addresses as the core has them; `false` if one of them may mean somebody else. What is no address at
+/// all is left to be found out with the rest.
+fn spell_addresses(element: &mut Element) -> bool {
+    for name in [xml_ncname!("from"), xml_ncname!("to")] {
+        let Some(text) = element.attr(name).filter(|text| Jid::new(text).is_ok()) else {
+            continue;
         };
-        let legal = std::iter::once(from)
-            .chain(to)
-            .all(|jid| Jid::new(jid).is_ok());
-        if !answers || !legal {
-            return None;
-        }
-        let error = StanzaError {
-            type_: ErrorType::Modify,
-            by: None,
-            defined_condition: DefinedCondition::BadRequest,
-            texts: BTreeMap::new(),
-            other: None,
+        let spelt = match spelt_for_xmpp(text) {
+            None => return false,
+            Some(Cow::Borrowed(_)) => continue,
+            Some(Cow::Owned(spelt)) => spelt,
         };
-        Some(
-            Element::builder(self.name(), JABBER_CLIENT)
-                .attr(xml_ncname!("from").into(), to)
-                .attr(xml_ncname!("to").into(), from)
-                .attr(xml_ncname!("id").into(), element.attr("id"))
-                .attr(xml_ncname!("type").into(), "error")
-                .append(Element::from(error))
-                .build(),
-        )
+        element.set_attr(Namespace::NONE, name.into(), spelt);
     }
+    true
 }
 
 /// `xmpp-parsers` keeps the language of each text, not that of the stanza, which would be lost.
@@ -268,6 +258,23 @@ mod tests {
         ] {
             assert_eq!(read(text).unwrap_err().reply, None, "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_is_of_one_user_and_has_one_spelling() {
+        let read = presence(
+            "<presence xmlns='jabber:client' from='a@XN--bcher-kva.example/r' to='fü@y.example'/>",
+        );
+        assert_eq!(read.from.unwrap().as_str(), "a@bücher.example/r");
+        assert_eq!(read.to.unwrap().as_str(), "fü@y.example");
+        let text = "<presence xmlns='jabber:client' from='straße@x.example' to='b@y.example'/>";
+        let reply = Stanza::from_element(element(text)).unwrap_err().reply;
+        let expected = element(
+            "<presence xmlns='jabber:client' from='b@y.example' to='straße@x.example' type='error'>\
+             <error type='modify'><jid-malformed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>\
+             </error></presence>",
+        );
+        assert_eq!(reply, Some(expected), "not to strasse");
     }
 
     #[test]

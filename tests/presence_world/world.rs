@@ -236,9 +236,10 @@ impl World {
             .replacen(' ', " xmlns='jabber:client' ", 1)
             .parse()
             .unwrap();
-        let remote = element.attr("from").map_or(REMOTE, domain_of);
-        let link = self.config.link(LOCAL, remote);
         let stanza = Stanza::from_element(element).unwrap();
+        let read = stanza.clone().into_element();
+        let remote = read.attr("from").map_or(REMOTE, domain_of);
+        let link = self.config.link(LOCAL, remote);
         self.input(Input::Stanza(Box::new(Inbound { link, stanza })));
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a SUBSCRIBE must be to be taken (RFC 6665 §4.2.1, RFC 3856 §6).
 
-use crate::address::{Aor, BareJid, Pair, Scheme, SipUri};
+use crate::address::{Aor, AorError, BareJid, Pair, SipUri, UriError};
 use crate::body::pidf;
 use crate::config::Limit;
 use crate::record::{DialogRecord, Direction, Moment};
@@ -43,7 +43,8 @@ pub(super) fn accept(
     if !r.authenticated {
         return Err(Refusal::new(403));
     }
-    let sip = Aor::from_uri(&from.uri).map_err(|_| Refusal::new(403))?;
+    let numbers = &desk.config.numbers;
+    let sip = numbers.aor(&from.uri).map_err(|_| Refusal::new(403))?;
     if !desk.config.is_sip_domain(sip.host()) {
         return Err(Refusal::new(403));
     }
@@ -61,7 +62,7 @@ pub(super) fn accept(
         .map_err(|_| Refusal::because(400, "Bad Record-Route"))?;
     check_accept(request)?;
     let expires = granted_expires(desk, request)?;
-    let xmpp = contact_of(desk, request, &to.uri)?;
+    let xmpp = contact_of(desk, request)?;
     let pair = Pair::new(sip, xmpp);
     desk.draw(now, Direction::ToXmpp, &pair)
         .map_err(|overdrawn| refusal(desk, overdrawn))?;
@@ -105,13 +106,18 @@ fn refusal(desk: &mut Desk, overdrawn: Overdrawn) -> Refusal {
 }
 
 /// The XMPP contact that a SUBSCRIBE is addressed to.
-fn contact_of(desk: &Desk, request: &Request, to: &SipUri) -> Result<BareJid, Refusal> {
-    let uri = SipUri::parse(&request.uri).map_err(|_| Refusal::new(416))?;
-    // RFC 7247 §8: a SIPS address MUST NOT be translated to XMPP.
-    if uri.scheme == Scheme::Sips || to.scheme == Scheme::Sips {
-        return Err(Refusal::new(416));
-    }
-    let aor = Aor::from_uri(&uri).map_err(|_| Refusal::new(404))?;
+fn contact_of(desk: &Desk, request: &Request) -> Result<BareJid, Refusal> {
+    let uri = SipUri::parse(&request.uri).map_err(|error| match error {
+        UriError::Scheme => Refusal::new(416),
+        UriError::Malformed => Refusal::because(400, "Bad Request-URI"),
+    })?;
+    let aor = desk.config.numbers.aor(&uri).map_err(|error| match error {
+        AorError::NotSip => Refusal::new(416),
+        AorError::Incomplete => Refusal::new(484),
+        AorError::NoUser | AorError::BadUser | AorError::BadHost | AorError::NoDomain => {
+            Refusal::new(404)
+        }
+    })?;
     let xmpp = desk
         .config
         .gwmap

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The gateway as the runtime sees it on the federation: opened, given stanzas, asked, closed.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -321,7 +322,7 @@ impl Federation {
 
     /// Our certificates, in the order of the parameters.
     pub fn certificates(&self) -> Vec<CertificateView> {
-        let domains: Vec<_> = self.hub.config.s2s_domains().map(str::to_owned).collect();
+        let domains: Vec<_> = self.hub.config.s2s_domains().map(Cow::into_owned).collect();
         let now = UnixTime::now();
         let certificates = self.hub.certificates.current();
         let view = |own: &Identity| CertificateView {

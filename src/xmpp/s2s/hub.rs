@@ -7,16 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jid::Jid;
 use minidom::Element;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use xmpp_parsers::ns::JABBER_CLIENT;
-use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+use xmpp_parsers::stanza_error::DefinedCondition;
 
 use crate::config::{Config, Limit, Reached};
-use crate::stanza::{Inbound, Stanza};
+use crate::stanza::{Inbound, Stanza, answer, error};
 use crate::xmpp::dns::Locator;
 use crate::xmpp::outbox::SendError;
 use crate::xmpp::stream::Limits;
@@ -465,39 +463,12 @@ fn is_answer_to_ping(stanza: &Element) -> bool {
         && stanza.attr("id").is_some_and(|id| id.starts_with(PING))
 }
 
-/// The error that the sender of an undeliverable stanza gets, as if its addressee had sent it (RFC 6120 §8.3.1,
-/// §10.4); none answers an error or a result.
+/// The error that the sender of an undeliverable stanza gets, as if its addressee had sent it (RFC 6120 §10.4);
+/// none answers a ping of our own.
 fn undeliverable(stanza: &Element, condition: &DefinedCondition) -> Option<Element> {
-    let answers = match (stanza.name(), stanza.attr("type")) {
-        (_, Some("error")) | ("iq", Some("result")) => false,
-        ("iq", _) => !stanza.attr("id").is_some_and(|id| id.starts_with(PING)),
-        ("message" | "presence", _) => true,
-        _ => false,
-    };
-    let from = Jid::new(stanza.attr("to")?).ok()?;
-    let to = Jid::new(stanza.attr("from")?).ok()?;
-    if !answers {
-        return None;
-    }
-    let type_ = if *condition == DefinedCondition::RemoteServerNotFound {
-        ErrorType::Cancel
-    } else {
-        ErrorType::Wait
-    };
-    let error = StanzaError {
-        type_,
-        by: None,
-        defined_condition: condition.clone(),
-        texts: BTreeMap::new(),
-        other: None,
-    };
-    Some(
-        Element::builder(stanza.name(), JABBER_CLIENT)
-            .attr(rxml::xml_ncname!("from").into(), from.as_str())
-            .attr(rxml::xml_ncname!("to").into(), to.as_str())
-            .attr(rxml::xml_ncname!("id").into(), stanza.attr("id"))
-            .attr(rxml::xml_ncname!("type").into(), "error")
-            .append(Element::from(error))
-            .build(),
-    )
+    let is_ping = stanza.name() == "iq" && stanza.attr("id").is_some_and(|id| id.starts_with(PING));
+    let answers = !is_ping && stanza.attr("to").is_some();
+    answers
+        .then(|| answer(stanza, error(condition.clone())))
+        .flatten()
 }

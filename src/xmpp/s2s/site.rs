@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Who we are on the federation, as far as a negotiation must know.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ pub struct Site {
 impl Site {
     /// The site of a configuration.
     pub fn new(config: Arc<Config>, secret: Secret) -> Self {
-        let domains = config.s2s_domains().map(str::to_owned).collect();
+        let domains = config.s2s_domains().map(Cow::into_owned).collect();
         Self {
             domains: Arc::new(domains),
             dialback: config.dialback == Dialback::Tls,
@@ -36,13 +37,9 @@ impl Site {
         self.domains.contains(domain)
     }
 
-    /// Whether the operator lets us talk with a domain. His patterns are written in A-labels, and mean a domain in either
-    /// form.
+    /// Whether the operator lets us talk with a domain.
     pub(super) fn allows(&self, domain: &str) -> bool {
-        let in_a_labels = || {
-            idna::domain_to_ascii(domain).is_ok_and(|name| self.config.serves_xmpp_domain(&name))
-        };
-        self.config.serves_xmpp_domain(domain) && (domain.is_ascii() || in_a_labels())
+        self.config.serves_xmpp_domain(domain)
     }
 }
 

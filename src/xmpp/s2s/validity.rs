@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Certificates of ours that end, or do not name what they should, said in the log in time.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,7 +70,7 @@ pub(super) fn look(hub: &Hub, now: UnixTime) {
 
 /// Says which of our domains no certificate names.
 pub(super) fn name_the_unnamed(hub: &Hub) {
-    let domains: Vec<_> = hub.config.s2s_domains().map(str::to_owned).collect();
+    let domains: Vec<_> = hub.config.s2s_domains().map(Cow::into_owned).collect();
     let certificates = hub.certificates.current();
     for domain in certificates.identities.unnamed(&domains) {
         tracing::warn!(

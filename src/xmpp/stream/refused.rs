@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! A stanza beyond the limits, and the error its sender is owed.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use jid::Jid;
 use minidom::Element;
-use rxml::xml_ncname;
-use xmpp_parsers::ns::JABBER_CLIENT;
-use xmpp_parsers::stanza_error::{DefinedCondition, ErrorType, StanzaError};
+use rxml::{Namespace, xml_ncname};
+use xmpp_parsers::stanza_error::DefinedCondition;
 
 use crate::body::Misshapen;
 use crate::config::Limit;
+use crate::stanza::{answer, error_in_words};
 
 /// Longest `id` that is given back, in bytes: as long as an address may be (RFC 7622 §3.1).
 const MAX_ID: usize = 3071;
@@ -67,34 +65,10 @@ impl Refused {
 }
 
 fn reply(excess: Excess, top: &Element) -> Option<Element> {
-    if !top.has_ns(JABBER_CLIENT) {
-        return None;
+    let refused = error_in_words(DefinedCondition::PolicyViolation, "en", &excess.to_string());
+    let mut reply = answer(top, refused)?;
+    if reply.attr("id").is_some_and(|id| id.len() > MAX_ID) {
+        reply.set_attr(Namespace::NONE, xml_ncname!("id").into(), None::<String>);
     }
-    let answers = match (top.name(), top.attr("type")) {
-        (_, Some("error")) | ("iq", Some("result")) => false,
-        ("iq" | "message" | "presence", _) => true,
-        _ => false,
-    };
-    let from = top.attr("from").filter(|from| Jid::new(from).is_ok())?;
-    let to = top.attr("to").filter(|to| Jid::new(to).is_ok());
-    let id = top.attr("id").filter(|id| id.len() <= MAX_ID);
-    if !answers || (to.is_none() && top.attr("to").is_some()) {
-        return None;
-    }
-    let error = StanzaError {
-        type_: ErrorType::Modify,
-        by: None,
-        defined_condition: DefinedCondition::PolicyViolation,
-        texts: BTreeMap::from([("en".to_owned(), excess.to_string())]),
-        other: None,
-    };
-    Some(
-        Element::builder(top.name(), JABBER_CLIENT)
-            .attr(xml_ncname!("from").into(), to)
-            .attr(xml_ncname!("to").into(), from)
-            .attr(xml_ncname!("id").into(), id)
-            .attr(xml_ncname!("type").into(), "error")
-            .append(Element::from(error))
-            .build(),
-    )
+    Some(reply)
 }

@@ -114,7 +114,7 @@ impl Subject {
                 }
                 let first = hub.config.s2s_domains().next();
                 Ok(Self::Way(DomainPair {
-                    local: first.ok_or(CheckError::NoFederation)?.to_owned(),
+                    local: first.ok_or(CheckError::NoFederation)?.into_owned(),
                     remote: name,
                 }))
             }
