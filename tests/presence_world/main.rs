@@ -7,6 +7,7 @@ mod agreement;
 mod crowd;
 mod forks;
 mod hostile;
+mod killed;
 mod limits;
 mod outage;
 mod pace;
