@@ -119,7 +119,7 @@ c-host: build
 
 # What a gateway as a component can do, one between servers can do as well.
 PRESENCE := $(patsubst %,tests/e2e/test_%.py,sip_watcher xmpp_watcher presence_server restart phones xmpp_client ipv6)
-SURVIVAL := tests/e2e/test_survival.py tests/e2e/test_limits.py
+SURVIVAL := $(patsubst %,tests/e2e/test_%.py,survival killed limits)
 
 e2e: build $(VENV_READY)
 	$(VENV)/bin/python -m pytest tests/e2e
