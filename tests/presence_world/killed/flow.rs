@@ -32,8 +32,16 @@ pub(super) const REJECT: Deed = Deed::Policy(Policy::Reject);
 /// A story, and what it is about.
 pub(super) type Flow = (&'static str, &'static [Deed]);
 
-pub(super) const FLOWS: [Flow; 16] = [
+pub(super) const FLOWS: [Flow; 18] = [
     ("a phone waits", &[Watch(3600)]),
+    (
+        "a phone watches somebody who is away",
+        &[Watch(3600), Approve],
+    ),
+    (
+        "a client watches somebody who is away",
+        &[Ask, ALLOW, Probe],
+    ),
     (
         "a phone watches",
         &[
