@@ -118,15 +118,15 @@ c-host: build
 	sh tests/chost/run.sh target/stox.so
 
 # What a gateway as a component can do, one between servers can do as well.
-PRESENCE := $(patsubst %,tests/e2e/test_%.py,sip_watcher xmpp_watcher presence_server restart phones ipv6)
-SURVIVAL := tests/e2e/test_survival.py tests/e2e/test_limits.py
+PRESENCE := $(patsubst %,tests/e2e/test_%.py,sip_watcher xmpp_watcher presence_server restart phones xmpp_client ipv6)
+SURVIVAL := $(patsubst %,tests/e2e/test_%.py,survival killed limits)
 
 e2e: build $(VENV_READY)
 	$(VENV)/bin/python -m pytest tests/e2e
 	$(VENV)/bin/python -m pytest --link s2s $(PRESENCE)
 
 $(VENV_READY): tests/e2e/requirements.txt | need-test
-	@echo 'Making $(VENV) for the Python packages of tests/e2e/requirements.txt: an XMPP client and pytest'
+	@echo 'Making $(VENV) for the Python packages of tests/e2e/requirements.txt: an XMPP client, a terminal and pytest'
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

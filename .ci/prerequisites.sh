@@ -48,6 +48,7 @@ libnss-wrapper       tells ejabberd the addresses that are the scenarios' own
 dnsmasq-base         answers DNS in the scenarios
 linphone-cli         a real SIP user agent (linphonec)
 baresip              another real SIP user agent
+profanity            a real XMPP client
 sip-tester           plays SIP that no user agent plays (sipp)
 libxml2-utils        checks presence documents against their schema (xmllint)
 sqlite3              makes the database of the example configuration

@@ -2,6 +2,7 @@
 //! What a packet from Kamailio means for a measurement.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::mark::Mark;
 
@@ -62,6 +63,12 @@ impl Arrival {
     }
 }
 
+/// A CSeq above all that were used before, in whatever dialog.
+pub(crate) fn number() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(1000);
+    LAST.fetch_add(1, Ordering::Relaxed)
+}
+
 /// The status of a packet that is the final answer to that request.
 pub(crate) fn answer_to(packet: &str, request: &str) -> Option<u16> {
     let status = packet.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()?;
@@ -97,7 +104,7 @@ fn accept(head: &str, local: SocketAddr) -> Option<Arrival> {
         <presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:romeo@sip.example'>\
         <tuple id='ID-phone'><status><basic>open</basic></status></tuple></presence>";
     let target = header(head, "Contact")?.trim_matches(['<', '>']);
-    let number = header(head, "CSeq")?.split(' ').next()?;
+    let number = number();
     let call_id = header(head, "Call-ID")?;
     let state = if expires == "0" {
         "terminated;reason=timeout".to_owned()

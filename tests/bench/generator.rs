@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -65,6 +65,7 @@ pub(crate) struct Generator {
     sink: Sink,
     runs: u64,
     watched: Vec<Mark>,
+    asked: AtomicUsize,
 }
 
 impl Generator {
@@ -81,6 +82,7 @@ impl Generator {
             sink,
             runs: 0,
             watched: Vec::new(),
+            asked: AtomicUsize::new(0),
         })
     }
 
@@ -110,6 +112,23 @@ impl Generator {
     /// Takes these for the watched contacts of [`Case::Presence`].
     pub(crate) fn take_turns(&mut self, watched: Vec<Mark>) {
         self.watched = watched;
+    }
+
+    /// The name of a further measurement.
+    pub(crate) fn next_run(&mut self) -> u64 {
+        self.runs += 1;
+        self.runs
+    }
+
+    /// SUBSCRIBEs of the gateway's that have come.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Sends one packet.
+    pub(crate) fn send(&self, packet: &str) -> io::Result<()> {
+        self.socket.send_to(packet.as_bytes(), self.kamailio)?;
+        Ok(())
     }
 
     /// Where it is reached.
@@ -165,13 +184,13 @@ impl Generator {
         load: Load,
         lasting: Duration,
     ) -> io::Result<Measured> {
-        self.runs += 1;
+        let run = self.next_run();
         let size = match load {
             Load::Rate(rate) => (rate * lasting.as_secs_f64()).ceil() as usize,
             Load::Window(_) => UNPACED_MAX,
         };
         let begun = Instant::now();
-        let tally = Tally::new(case, self.runs, size, begun);
+        let tally = Tally::new(case, run, size, begun);
         let stop = AtomicBool::new(false);
         let sender = thread::current();
         thread::scope(|scope| {
@@ -291,7 +310,7 @@ impl Generator {
 
     /// Takes one packet, if one comes soon, and answers it: the status if it is an answer itself, and whether
     /// it ends an operation.
-    fn take(
+    pub(crate) fn take(
         &self,
         case: Case,
         tally: &Tally,
@@ -338,6 +357,7 @@ impl Generator {
                 (None, ended)
             }
             Some(Arrival::Subscribe { answer, notify }) => {
+                self.asked.fetch_add(1, Ordering::Relaxed);
                 send(&answer)?;
                 send(&notify)?;
                 (None, false)

@@ -4,7 +4,7 @@
 use std::fmt;
 
 /// Which operation of which measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
     /// The measurement.
     pub(crate) run: u64,

@@ -120,6 +120,30 @@ fn dialog(
     })
 }
 
+/// A NOTIFY of a stored pair's SIP contact.
+pub(crate) fn notify(
+    mark: Mark,
+    cseq: u32,
+    body: &str,
+    phones: SocketAddr,
+    kamailio: SocketAddr,
+) -> String {
+    let id = watcher_id(mark);
+    format!(
+        "NOTIFY sip:stox-{:016x}@{kamailio} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP {phones};branch=z9hG4bKn{mark}-{cseq};rport\r\n\
+         From: <sip:romeo{mark}@sip.example>;tag=f{mark}\r\n\
+         To: <sip:juliet{mark}@xmpp.example>;tag={:016x}\r\n\
+         Call-ID: {mark}@bench\r\nCSeq: {cseq} NOTIFY\r\nMax-Forwards: 70\r\n\
+         Contact: <sip:romeo{mark}@{phones}>\r\nEvent: presence\r\n\
+         Subscription-State: active;expires=3600\r\nContent-Type: application/pidf+xml\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        !id.0,
+        id.0.rotate_left(7),
+        body.len()
+    )
+}
+
 /// A refresh of the stored dialog of a SIP watcher.
 pub(crate) fn refresh(mark: Mark, cseq: u32, phones: SocketAddr, kamailio: SocketAddr) -> String {
     let id = watcher_id(mark);

@@ -7,8 +7,8 @@
 //! generator shares.
 //!
 //! `cargo bench --bench presence -- --case a --seconds 2 --rounds 5`; `BENCH_SECONDS` sets the seconds too. The cases
-//! `overload` and `scale` are tables of their own; `--dialogs 1000000`
-//! measures the latter with so many, and may be repeated.
+//! `overload`, `scale` and the workloads `s1`, `s2` and `s3` are tables of their own; `--dialogs 1000000` measures
+//! `scale` with so many, and may be repeated.
 
 #![expect(
     clippy::disallowed_methods,
@@ -32,6 +32,7 @@ mod scale;
 mod sink;
 mod spread;
 mod tally;
+mod workload;
 
 use std::env;
 use std::io;
@@ -47,6 +48,7 @@ use overload::Overload;
 use report::{Report, Sample};
 use scale::Table;
 use sink::Sink;
+use workload::{Steady, Workload};
 
 /// Contacts that take turns in changing their presence.
 const PAIRS: usize = 500;
@@ -65,6 +67,7 @@ struct Plan {
     overload: bool,
     /// Numbers of dialogs to measure with.
     sizes: Vec<usize>,
+    workloads: Vec<Workload>,
 }
 
 /// The sizes that take no more than a few minutes.
@@ -85,6 +88,7 @@ impl Plan {
             rounds: 5,
             overload: true,
             sizes: SIZES.to_vec(),
+            workloads: Workload::ALL.to_vec(),
         };
         let mut sizes = Vec::new();
         let mut wanted = false;
@@ -111,17 +115,19 @@ impl Plan {
                 }
                 "--case" => {
                     plan.overload = value == "overload";
+                    plan.workloads.retain(|workload| workload.word == value);
                     if value != "scale" {
                         plan.sizes.clear();
                     }
-                    if value == "scale" || value == "overload" {
+                    let apart = ["scale", "overload"].contains(&value.as_str());
+                    if apart || !plan.workloads.is_empty() {
                         plan.cases.clear();
                         continue;
                     }
                     let named = Case::ALL.into_iter().find(|case| case.word() == value);
                     plan.cases = vec![named.ok_or_else(|| {
                         format!(
-                            "{value} is no case: a, b, c, d, overload, scale, stateful or stateless"
+                            "{value} is no case: a, b, c, d, overload, s1, s2, s3, scale, stateful or stateless"
                         )
                     })?];
                 }
@@ -173,6 +179,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let made = MADE.min(plan.sizes.iter().copied().max().unwrap_or(MADE));
         let table = Table::measure(&place, &plan.sizes, made, plan.lasting, plan.rounds)?;
         println!("\n{table}");
+    }
+    for workload in plan.workloads {
+        let steady = Steady::measure(&place, workload, plan.lasting * 2, plan.rounds)?;
+        println!("\n{steady}");
     }
     Ok(())
 }

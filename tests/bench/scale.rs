@@ -24,11 +24,11 @@ const CHANGES: f64 = 20_000.0;
 const MADE: f64 = 2_000.0;
 
 /// Nothing, or few packets, have come for so long: all is settled.
-const QUIET: Duration = Duration::from_secs(3);
+pub(crate) const QUIET: Duration = Duration::from_secs(3);
 
 /// Packets in that time which are few: with a million dialogs the contacts of XMPP watchers, asked at the pace that
 /// follows a start, send half as many, while SIP watchers are told four times as many.
-const FEW: usize = 3_000;
+pub(crate) const FEW: usize = 3_000;
 
 /// Between two attempts to be served after a restart.
 const ATTEMPT: Duration = Duration::from_millis(10);
@@ -204,7 +204,7 @@ fn restart(
 }
 
 /// Every stored pair with a SIP watcher, in an order that looks like chance.
-fn shuffled(pairs: usize) -> Vec<Mark> {
+pub(crate) fn shuffled(pairs: usize) -> Vec<Mark> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut marks: Vec<_> = (0..pairs)
         .map(|number| Mark {

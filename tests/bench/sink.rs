@@ -8,12 +8,13 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rxml::error::EndOrError;
 use rxml::{AttrMap, Event, Namespace, Parse, Parser};
 
 use crate::cpu;
+use crate::mark::Mark;
 
 /// The server, until the program ends.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ struct Shared {
     /// The component whose handshake was accepted.
     component: Option<TcpStream>,
     spent: Duration,
+    /// Marks that were shown, and when.
+    arrivals: Vec<(Mark, Instant)>,
 }
 
 impl Sink {
@@ -68,6 +71,16 @@ impl Sink {
         }
     }
 
+    /// Presence with a mark that has arrived since they were forgotten.
+    pub(crate) fn arrivals(&self) -> Vec<(Mark, Instant)> {
+        std::mem::take(&mut self.lock().arrivals)
+    }
+
+    /// Forgets what has arrived.
+    pub(crate) fn forget_arrivals(&self) {
+        self.lock().arrivals.clear();
+    }
+
     /// CPU time this server has spent on what it read.
     pub(crate) fn spent(&self) -> Duration {
         self.lock().spent
@@ -89,7 +102,7 @@ impl Sink {
             if input.is_empty() {
                 return Ok(());
             }
-            let mut answer = String::new();
+            let (mut answer, mut arrived) = (String::new(), Vec::new());
             loop {
                 match parser.parse(&mut input, false) {
                     Ok(Some(Event::StartElement(_, (_, name), attributes))) => {
@@ -115,7 +128,10 @@ impl Sink {
                             stanza.answer(&mut answer);
                         }
                     }
-                    Ok(Some(Event::XmlDeclaration(..) | Event::Text(..))) => {}
+                    Ok(Some(Event::Text(_, text))) => {
+                        arrived.extend(Mark::find(&text).map(|mark| (mark, Instant::now())));
+                    }
+                    Ok(Some(Event::XmlDeclaration(..))) => {}
                     Ok(None) => return Ok(()),
                     Err(EndOrError::NeedMoreData) => break,
                     Err(EndOrError::Error(error)) => {
@@ -125,6 +141,7 @@ impl Sink {
             }
             let mut shared = self.lock();
             shared.spent = cpu::of_this_thread();
+            shared.arrivals.append(&mut arrived);
             if !answer.is_empty() {
                 stream.write_all(answer.as_bytes())?;
             }

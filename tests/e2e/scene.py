@@ -15,6 +15,7 @@ from federation import DIRECT_TLS_PORT, PORT, Federation
 from kamailio import Kamailio
 from linphone import Linphone
 from place import Place, free_port
+from profanity import Profanity
 from prosody import Prosody
 from sip_agent import SipAgent, host
 from xmpp_user import XmppUser
@@ -151,6 +152,12 @@ class Scene:
         session = XmppUser(self.server, user, resource)
         self._end.callback(session.logout)
         return session.login(**presence)
+
+    def profanity(self, user):
+        """profanity of an XMPP user."""
+        client = Profanity(self.place.path(f"profanity-{user}"), self.server, user)
+        self._end.callback(client.stop)
+        return client
 
     def linphone(self, user, friends=()):
         """linphonec of a SIP user."""

@@ -61,6 +61,32 @@ def test_lets_a_sip_user_refuse_a_watcher(scene):
     juliet.expect_presence(bare(romeo), "unsubscribed")
 
 
+def test_lets_a_sip_user_take_back_what_he_approved(scene):
+    juliet, romeo = scene.xmpp("juliet"), scene.sip("romeo")
+    romeo.register()
+    put_rules(scene.kamailio, "romeo", juliet.jid, "allow")
+    juliet.presence(bare(romeo), "subscribe")
+    juliet.expect_presence(bare(romeo), "subscribed")
+    romeo.publish(pidf(bare(romeo), show="away", tuple="ID-orchard"))
+    juliet.expect_presence(bare(romeo), show="away")
+    put_rules(scene.kamailio, "romeo", juliet.jid, "block")
+    juliet.expect_presence(bare(romeo), "unavailable")
+    juliet.expect_presence(bare(romeo), "unsubscribed")
+    juliet.forget()
+    romeo.publish(pidf(bare(romeo), show="dnd", tuple="ID-orchard"))
+    juliet.expect_silence(bare(romeo), seconds=0.5)
+
+
+def test_lets_a_sip_user_pretend_to_be_offline(scene):
+    juliet, romeo = scene.xmpp("juliet"), scene.sip("romeo")
+    romeo.register()
+    put_rules(scene.kamailio, "romeo", juliet.jid, "polite-block")
+    juliet.presence(bare(romeo), "subscribe")
+    juliet.expect_presence(bare(romeo), "subscribed")
+    romeo.publish(pidf(bare(romeo), show="away", tuple="ID-orchard"))
+    juliet.expect_silence(bare(romeo), seconds=0.5, type="")
+
+
 def test_shows_a_registered_phone_as_open(stage):
     scene = stage(force_active=True)
     juliet, romeo = scene.xmpp("juliet"), scene.sip("romeo")

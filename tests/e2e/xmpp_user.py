@@ -182,6 +182,10 @@ class XmppUser:
         """Sends presence of some type to somebody: `subscribe`, `subscribed`, `unsubscribe`, ..."""
         self._call(lambda: self._client.send_presence(pto=to, ptype=type))
 
+    def subscription(self, contact):
+        """What the roster says of a contact: `none`, `to`, `from` or `both`."""
+        return self._call(lambda: self._client.client_roster[contact]["subscription"])
+
     def raw(self, xml):
         """Sends XML as it is."""
         self._call(lambda: self._client.send_raw(xml))

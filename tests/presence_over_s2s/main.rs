@@ -18,6 +18,8 @@ mod federation;
 mod forks;
 #[path = "../presence_world/hostile.rs"]
 mod hostile;
+#[path = "../presence_world/killed/mod.rs"]
+mod killed;
 #[path = "../presence_world/limits.rs"]
 mod limits;
 #[path = "../presence_world/outage.rs"]

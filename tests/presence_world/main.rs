@@ -10,6 +10,7 @@ mod challenge;
 mod crowd;
 mod forks;
 mod hostile;
+mod killed;
 mod limits;
 mod notifications;
 mod outage;

@@ -122,6 +122,17 @@ impl Stage {
         self.world.replies.get(before).cloned()
     }
 
+    /// Whether Romeo's phone has had no answer, or one that no NOTIFY followed.
+    pub(crate) fn phone_lacks_notify(&self) -> bool {
+        self.told.is_none()
+    }
+
+    /// Romeo's phone begins anew.
+    pub(crate) fn phone_forgets(&mut self) {
+        self.phone = None;
+        self.told = None;
+    }
+
     pub(crate) fn phone_subscribes(&mut self, expires: u32) {
         let number = self.number();
         let expires = format!("Expires: {expires}\n");
@@ -170,7 +181,7 @@ impl Stage {
         }
     }
 
-    fn takes_request(&mut self, send: &Send) {
+    pub(crate) fn takes_request(&mut self, send: &Send) {
         if send.method == "NOTIFY" {
             let ours = (send.call_id.clone(), send.from_tag.clone());
             if self.phone.as_ref() != Some(&ours) {

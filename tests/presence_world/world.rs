@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) stanzas: Vec<Element>,
     /// The process dies after its next commit, before anything leaves.
     pub(crate) dying: bool,
+    /// No process runs: what arrives is lost.
+    pub(crate) dead: bool,
     /// Whether the link to the XMPP users' domain is up.
     pub(crate) link_up: bool,
     /// Links that are down: what is sent over one between servers comes back.
@@ -75,6 +77,7 @@ impl World {
             sent: vec![],
             stanzas: vec![],
             dying: false,
+            dead: false,
             link_up: false,
             down: BTreeSet::new(),
             lost: 0,
@@ -140,6 +143,9 @@ impl World {
     }
 
     pub(crate) fn input(&mut self, input: Input) {
+        if self.dead {
+            return;
+        }
         self.gateway.handle(self.now, input);
         self.drain();
     }
