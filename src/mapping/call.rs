@@ -13,6 +13,8 @@ const ON_THE_PHONE: &str = "On the phone";
 pub fn on_the_phone(mut shown: Availability) -> Availability {
     if shown.available && matches!(shown.show, None | Some(Show::Chat)) {
         shown.show = Some(Show::Dnd);
+        // It began when the call did.
+        shown.since = None;
         if shown.statuses.is_empty() {
             shown.statuses = vec![("en".to_owned(), ON_THE_PHONE.to_owned())];
         }
@@ -23,6 +25,7 @@ pub fn on_the_phone(mut shown: Availability) -> Availability {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Moment;
 
     #[test]
     fn a_call_is_shown_where_nothing_else_is() {
@@ -44,6 +47,9 @@ mod tests {
         ] {
             assert_eq!(on_the_phone(shown(show, status)), shown(Some(then), words));
         }
+        let mut since_long = shown(None, "");
+        since_long.since = Some(Moment(1));
+        assert_eq!(on_the_phone(since_long).since, None);
         let mut gone = shown(None, "");
         gone.available = false;
         assert_eq!(on_the_phone(gone.clone()), gone);
