@@ -12,6 +12,9 @@
 //! Of several activities the first row of the table counts: who is on the phone during lunch is not to be
 //! disturbed.
 //!
+//! What is written holds now: the times `from` and `until` of activities are not looked at, as a notifier tells
+//! when they are over.
+//!
 //! | `<show/>` | activity |
 //! |---|---|
 //! | `dnd` | `busy` |
