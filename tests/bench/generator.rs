@@ -97,13 +97,12 @@ impl Generator {
     /// Makes so many dialogs by operations of that case, so many a second.
     pub(crate) fn make(&mut self, case: Case, dialogs: usize, rate: f64) -> io::Result<()> {
         let seconds = Duration::from_secs_f64(dialogs as f64 / rate);
-        let made = self
-            .measure(case, Load::Rate(rate), seconds)?
-            .account
-            .complete;
+        let account = self.measure(case, Load::Rate(rate), seconds)?.account;
+        let (made, refused) = (account.complete, account.refused);
         if made < dialogs {
             return Err(io::Error::other(format!(
-                "only {made} of {dialogs} dialogs could be made"
+                "only {made} of {dialogs} dialogs could be made, {refused} were refused: {}",
+                case.title()
             )));
         }
         Ok(())

@@ -161,7 +161,7 @@ impl Work<'_> {
         let (stop, refused) = (AtomicBool::new(false), AtomicUsize::new(0));
         let asked = self.generator.asked();
         let before = self.kamailio.reading();
-        let (lasted, spent) = thread::scope(|scope| {
+        let (lasted, spent, refreshed) = thread::scope(|scope| {
             let generator = self.generator;
             let receiver = scope.spawn(|| -> io::Result<()> {
                 let mut buffer = vec![0; 64 * 1024];
@@ -175,12 +175,13 @@ impl Work<'_> {
             });
             let played = self.play(lasting, &to_sip, &to_xmpp);
             let (lasted, spent) = (begun.elapsed(), self.kamailio.reading().since(&before));
+            let refreshed = generator.asked() - asked;
             thread::sleep(REST);
             stop.store(true, Ordering::Relaxed);
             receiver
                 .join()
                 .map_err(|_| io::Error::other("the receiving thread panicked"))??;
-            played.map(|()| (lasted, spent))
+            played.map(|()| (lasted, spent, refreshed))
         })?;
         for (mark, at) in self.place.sink.arrivals() {
             to_xmpp.shown(mark, at);
@@ -192,7 +193,7 @@ impl Work<'_> {
             begun: to_sip.offered + to_xmpp.offered,
             to_sip: to_sip.to_end,
             to_xmpp: to_xmpp.to_end,
-            refreshed: self.generator.asked() - asked,
+            refreshed,
             refused: refused.into_inner(),
         })
     }

@@ -4,6 +4,7 @@
 from notifier import Notifier, answer_subscribes
 from scene import bare
 from sip_agent import pidf
+from test_presence_server import put_rules
 
 
 def test_a_sip_watchers_dialog_goes_on(scene):
@@ -62,6 +63,17 @@ def test_a_refusal_is_kept(scene):
     again = romeo.subscribe(f"sip:{juliet.jid}")
     assert again.expect_notify("terminated").reason == "rejected"
     juliet.expect_silence(bare(romeo), seconds=0.5, type="subscribe")
+
+
+def test_a_watcher_who_waits_at_the_presence_server_is_kept(scene):
+    juliet, romeo = scene.xmpp("juliet"), scene.sip("romeo")
+    romeo.register()
+    juliet.presence(bare(romeo), "subscribe")
+    juliet.expect_silence(bare(romeo), seconds=0.5)
+    scene.restart_kamailio()
+    assert put_rules(scene.kamailio, "romeo", juliet.jid, "allow") in (200, 201)
+    juliet.expect_presence(bare(romeo), "subscribed")
+    juliet.expect_presence(bare(romeo))
 
 
 def test_the_presence_servers_side_goes_on(stage):
