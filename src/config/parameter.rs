@@ -49,6 +49,7 @@ pub const PARAMETERS: &[Parameter] = &[
     number("max_xml_namespaces"),
     number("notify_interval"),
     text("outbound_proxy"),
+    number("pending_max"),
     number("ports"),
     text("private_key"),
     number("probe_timeout"),

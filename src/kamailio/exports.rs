@@ -234,6 +234,10 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
         parameters::set::<{ parameters::place("outbound_proxy") }>,
     ),
     number(
+        name(c"pending_max"),
+        parameters::set::<{ parameters::place("pending_max") }>,
+    ),
+    number(
         name(c"ports"),
         parameters::set::<{ parameters::place("ports") }>,
     ),

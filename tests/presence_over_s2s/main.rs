@@ -18,6 +18,8 @@ mod limits;
 mod outage;
 #[path = "../presence_world/pace.rs"]
 mod pace;
+#[path = "../presence_world/question.rs"]
+mod question;
 #[path = "../presence_world/restart.rs"]
 mod restart;
 #[path = "../presence_world/sequences.rs"]

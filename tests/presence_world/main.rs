@@ -10,6 +10,7 @@ mod hostile;
 mod limits;
 mod outage;
 mod pace;
+mod question;
 mod restart;
 mod sequences;
 mod sip_watcher;

@@ -10,6 +10,7 @@ mod notify;
 mod refusals;
 mod restore;
 mod retry;
+mod revoke;
 mod shown;
 mod standing;
 mod stanza;
@@ -52,6 +53,8 @@ pub(super) struct XmppWatchers {
 #[derive(Debug, Default)]
 struct Watcher {
     standing: Standing,
+    /// When the authorisation came to its state.
+    since: Moment,
     dialogs: SmallVec<[DialogId; 2]>,
     /// What the watcher was last told, by resource; `None`: by an earlier process, so in words unknown.
     shown: Resources<Option<Availability>>,
@@ -204,6 +207,7 @@ impl XmppWatchers {
         let before = std::mem::replace(&mut watcher.standing, standing).authorization();
         let after = standing.authorization();
         if before != after {
+            watcher.since = now;
             self.ledger.moved(desk, now, pair, before, after);
         }
     }

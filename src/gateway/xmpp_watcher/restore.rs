@@ -23,7 +23,9 @@ impl XmppWatchers {
     pub(in super::super) fn restore_authorization(&mut self, record: AuthorizationRecord) {
         let standing = Standing::restored(record.state);
         self.ledger.restored(standing.authorization());
-        self.watchers.entry(record.pair).or_default().standing = standing;
+        let watcher = self.watchers.entry(record.pair).or_default();
+        watcher.standing = standing;
+        watcher.since = record.since;
     }
 
     /// Takes up a stored dialog.
