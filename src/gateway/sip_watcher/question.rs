@@ -116,22 +116,16 @@ impl SipWatchers {
             return;
         };
         let verdict = Verdict::of(error);
-        let unfit = match about {
-            About::Subscribe => Some(TerminationReason::Noresource),
-            About::Probe => None,
+        let reason = match (verdict, about) {
+            (Verdict::Later, _) | (Verdict::Unfit, About::Probe) => None,
+            (Verdict::Refused, _) => Some(TerminationReason::Rejected),
+            (Verdict::Gone, _) | (Verdict::Unfit, About::Subscribe) => {
+                Some(TerminationReason::Noresource)
+            }
         };
-        let reason = match verdict {
-            Verdict::Later => None,
-            Verdict::Refused => Some(TerminationReason::Rejected),
-            Verdict::Gone => Some(TerminationReason::Noresource),
-            Verdict::Unfit => unfit,
-        };
-        let decides = match about {
-            About::Subscribe => AuthorizationState::Pending,
-            About::Probe => AuthorizationState::Granted,
-        };
-        if watch.authorization == Some(decides) {
-            match reason {
+        match (about, watch.authorization) {
+            (About::Subscribe, Some(AuthorizationState::Pending))
+            | (About::Probe, Some(AuthorizationState::Granted)) => match reason {
                 Some(reason) => self.forget(desk, now, pair, reason),
                 None => {
                     if verdict == Verdict::Later {
@@ -139,14 +133,12 @@ impl SipWatchers {
                     }
                     self.end_fetches(desk, now, pair, TerminationReason::Timeout);
                 }
+            },
+            (About::Probe, _) => {
+                let reason = reason.unwrap_or(TerminationReason::Timeout);
+                self.end_fetches(desk, now, pair, reason);
             }
-        } else if about == About::Probe {
-            self.end_fetches(
-                desk,
-                now,
-                pair,
-                reason.unwrap_or(TerminationReason::Timeout),
-            );
+            (About::Subscribe, _) => {}
         }
     }
 
