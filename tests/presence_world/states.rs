@@ -119,6 +119,9 @@ fn juliets(state: Option<AuthorizationState>) -> World {
     }
 }
 
+/// The SUBSCRIBE that is sent, by its Expires, and what is said.
+type Outcome<'a> = (&'a str, &'a [&'a str]);
+
 #[test]
 fn what_an_xmpp_watcher_says_does_what_the_tables_say() {
     let subscribed = "subscribed romeo@example.net>juliet@example.com";
@@ -126,11 +129,10 @@ fn what_an_xmpp_watcher_says_does_what_the_tables_say() {
     let available = "available romeo@example.net/orchard>juliet@example.com";
     let answer = "available romeo@example.net/orchard>juliet@example.com/chamber";
     let gone = "unavailable romeo@example.net/orchard>juliet@example.com";
-    // The SUBSCRIBE that is sent, by its Expires, and what is said, the first time and the second.
-    type Outcome = (&'static str, &'static [&'static str]);
-    const NOTHING: Outcome = ("", &[]);
+    const NOTHING: Outcome<'_> = ("", &[]);
     let answered: &[&str] = &[subscribed, available];
-    let cells: [(&str, _, (&str, &[&str]), (&str, &[&str]), _); 12] = [
+    // What comes of it the first time, and the second.
+    let cells: [(_, _, Outcome<'_>, Outcome<'_>, _); 12] = [
         // Table 6.
         (ASKS, NONE, ("3600", &[]), NOTHING, PENDING),
         (ASKS, PENDING, NOTHING, NOTHING, PENDING),
