@@ -126,6 +126,8 @@ pub struct Config {
     pub pidf: pidf::Limits,
     /// `max_xml_depth`, `max_xml_attributes`, `max_xml_namespaces`, `max_xml_name`: of stanzas and documents.
     pub xml: Shape,
+    /// `pending_max`: how long an XMPP contact is waited for who does not answer, seconds.
+    pub pending_max: u32,
     /// `probe_timeout`: how long a one-shot SUBSCRIBE, or a refresh, waits for a probe's answer, seconds.
     pub probe_timeout: u32,
     /// `watch_calls`: whether calls of SIP contacts are shown to XMPP watchers (RFC 4235).
@@ -182,6 +184,7 @@ impl Default for Config {
             max_body: 64 * 1024,
             pidf: pidf::Limits::default(),
             xml: Shape::default(),
+            pending_max: 604_800,
             probe_timeout: 5,
             watch_calls: false,
             watcher_idle: 604_800,
@@ -256,6 +259,7 @@ impl Config {
             "max_domain_stanzas" => self.max_domain_stanzas = number(value, 0..=100_000)?,
             // RFC 6120 §13.12 wants at least 10000 bytes.
             "max_stanza" => self.max_stanza = number(value, 10_000..=16_777_216)?,
+            "pending_max" => self.pending_max = number(value, 60..=31_536_000)?,
             "probe_timeout" => self.probe_timeout = number(value, 1..=30)?,
             "watch_calls" => self.watch_calls = number(value, 0..=1)? == 1,
             "watcher_idle" => self.watcher_idle = number(value, 0..=31_536_000)?,
@@ -605,6 +609,7 @@ mod tests {
             ("notify_interval", "0"),
             ("notify_resources", "apart"),
             ("outbound_proxy", "sip:127.0.0.1:5060;transport=tcp"),
+            ("pending_max", "86400"),
             ("ports", "2"),
             ("private_key", "/etc/stox/sip.example.key"),
             ("probe_timeout", "3"),
@@ -657,6 +662,7 @@ mod tests {
         assert_eq!((config.components.len(), config.xmpp_deny.len()), (1, 1));
         assert_eq!((config.handshake_timeout, config.max_handshake), (7, 2000));
         assert_eq!((config.max_body, config.notify_interval), (1000, 0));
+        assert_eq!(config.pending_max, 86_400);
         assert_eq!(
             (config.max_user_dialogs, config.max_domain_dialogs),
             (15, 11)
@@ -725,6 +731,7 @@ mod tests {
             ("max_user_subscribes", "100001", "from 0 to 100000"),
             ("max_domain_subscribes", "x", "from 0 to 100000"),
             ("notify_interval", "301", "from 0 to 300"),
+            ("pending_max", "59", "from 60 to 31536000"),
             ("max_body", "65537", "from 512 to 65536"),
             ("max_pidf", "0", "from 512 to 65536"),
             ("max_pidf_tuples", "0", "from 1 to 256"),

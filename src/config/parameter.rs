@@ -51,6 +51,7 @@ pub const PARAMETERS: &[Parameter] = &[
     number("notify_interval"),
     text("notify_resources"),
     text("outbound_proxy"),
+    number("pending_max"),
     number("ports"),
     text("private_key"),
     number("probe_timeout"),

@@ -10,8 +10,8 @@ use super::codec::{decode, encode};
 /// The largest answer, in bytes.
 pub const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
-/// The largest question, in bytes: one about a link, whose two domains have up to 1,023 bytes each (RFC 7622 §3.2).
-pub const MAX_QUESTION: usize = 2100;
+/// The largest question, in bytes: one about two users, whose addresses have up to 2,047 bytes each (RFC 7622 §3.1).
+pub const MAX_QUESTION: usize = 4200;
 
 /// Asked by RPC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,22 @@ pub enum Question {
     Dialogs {
         /// At most so many.
         limit: u32,
+    },
+    /// One record per authorisation.
+    Authorizations {
+        /// A user on either side, in any spelling; none is everybody.
+        user: Option<String>,
+        /// At most so many.
+        limit: u32,
+    },
+    /// Ends authorisations between two users; one record per authorisation ended.
+    Revoke {
+        /// The SIP user, in any spelling.
+        sip: String,
+        /// The XMPP user, in any spelling.
+        xmpp: String,
+        /// `to_xmpp` or `to_sip`; none is both.
+        direction: Option<String>,
     },
     /// One record per link.
     Links,
@@ -134,6 +150,15 @@ mod tests {
         for question in [
             Question::Status,
             Question::Dialogs { limit: u32::MAX },
+            Question::Authorizations {
+                user: None,
+                limit: 1,
+            },
+            Question::Revoke {
+                sip: format!("{domain}@{domain}"),
+                xmpp: format!("{domain}@{domain}"),
+                direction: Some("to_xmpp".into()),
+            },
             Question::Links,
             Question::CloseLink {
                 link: format!("{domain}/{domain}"),

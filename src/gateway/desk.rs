@@ -50,8 +50,8 @@ pub(super) struct Desk {
     /// Hops left for what the input under way asks of the other world; `None` if it says nothing of them. It ends
     /// what two gateways could send each other in a circle (RFC 7247 §8).
     pub(super) hops: Option<u8>,
-    /// Pairs whose last SIP watcher has left, for the other direction to judge who is told.
-    pub(super) left: Vec<Pair>,
+    /// SIP watchers who have left, for the other direction to judge who is told.
+    pub(super) left: Vec<Departure>,
     generation: u32,
     last_request: u32,
     requests: BTreeMap<RequestId, Purpose>,
@@ -253,6 +253,14 @@ impl Desk {
             stanza: Box::new(stanza),
         });
     }
+}
+
+/// The end of the last dialog in which a SIP user watched an XMPP contact.
+#[derive(Debug)]
+pub(super) struct Departure {
+    pub(super) pair: Pair,
+    /// Of the device that watched, if it has one.
+    pub(super) resource: Option<String>,
 }
 
 /// A failure answer with the headers it needs.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The one door in.
 
-use crate::address::Aor;
+use crate::address::{Aor, Pair};
 use crate::frame::{Flow, RequestId, Slot};
+use crate::record::Direction;
 use crate::sip::{Request, Response, Status};
 use crate::stanza::{Inbound, LinkName};
 
@@ -34,6 +35,13 @@ pub enum Input {
     Registered {
         /// Who.
         user: Aor,
+    },
+    /// An operator ends an authorisation, or lets a contact who refused be asked anew.
+    Revoke {
+        /// Between whom.
+        pair: Pair,
+        /// Who watches.
+        direction: Direction,
     },
     /// The moment of the next deadline has come; see [`super::Gateway::next_deadline`].
     Timeout,

@@ -28,4 +28,4 @@ mod xmpp_watcher;
 pub use input::{Input, RequestResult, SipRequest};
 pub use output::{Batch, Output};
 pub use state::Gateway;
-pub use view::{Counters, DialogView, StatusView};
+pub use view::{AuthorizationView, Counters, DialogView, Someone, StatusView, direction_word};

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use xmpp_parsers::presence::Type;
+use xmpp_parsers::presence::{Presence, Type};
 
-use crate::address::{Scheme, SipUri};
+use crate::address::{Pair, Scheme, SipUri};
 use crate::config::{Config, Limit};
 use crate::frame::Reply;
 use crate::record::{Direction, Moment, Snapshot};
@@ -13,11 +13,11 @@ use crate::sip::{Method, Request, Status};
 use crate::stanza::LinkName;
 
 use super::backoff::link_backoff_ms;
-use super::desk::{ALLOW, Desk, Purpose, Refusal};
+use super::desk::{ALLOW, Departure, Desk, Purpose, Refusal};
 use super::links::Loss;
 use super::sip_watcher::SipWatchers;
 use super::timers::Timer;
-use super::view::{DialogView, StatusView};
+use super::view::{AuthorizationView, DialogView, Someone, StatusView};
 use super::walks::{News, PAUSE_MS, SHORT};
 use super::xmpp_watcher::XmppWatchers;
 use super::{Batch, Counters, Input, RequestResult, SipRequest};
@@ -55,7 +55,7 @@ impl Gateway {
         let mut xmpp_watchers = XmppWatchers::new();
         for record in snapshot.authorizations {
             match record.direction {
-                Direction::ToXmpp => sip_watchers.restore_authorization(record),
+                Direction::ToXmpp => sip_watchers.restore_authorization(&mut desk, now, record),
                 Direction::ToSip => xmpp_watchers.restore_authorization(record),
             }
         }
@@ -89,6 +89,13 @@ impl Gateway {
             Input::Registered { user } => {
                 self.xmpp_watchers.registered(&mut self.desk, now, &user);
             }
+            Input::Revoke { pair, direction } => {
+                let desk = &mut self.desk;
+                match direction {
+                    Direction::ToXmpp => self.sip_watchers.revoke(desk, now, &pair),
+                    Direction::ToSip => self.xmpp_watchers.revoke(desk, now, &pair),
+                }
+            }
             Input::Timeout => {
                 for _ in 0..DEADLINES {
                     let Some(timer) = self.desk.timers.take_due(now) else {
@@ -98,16 +105,29 @@ impl Gateway {
                 }
             }
         }
-        for pair in std::mem::take(&mut self.desk.left) {
-            if !self.xmpp_watchers.shows(&pair) {
-                self.desk.presence_of_type(&pair, Type::Unavailable);
-            }
+        for departure in std::mem::take(&mut self.desk.left) {
+            self.tell_departure(departure);
         }
         debug_assert_eq!(
             self.desk.quota.dialogs(),
             count(self.sip_watchers.len() + self.xmpp_watchers.len()),
             "a dialog came or went uncounted"
         );
+    }
+
+    /// The last dialog in which a SIP user watched a contact is over: the contact is told `unavailable` of him
+    /// (RFC 8048 §5.3.3), or else of the device alone, where he is shown as available by others.
+    fn tell_departure(&mut self, departure: Departure) {
+        let Departure { pair, resource } = departure;
+        if !self.xmpp_watchers.shows(&pair) {
+            self.desk.presence_of_type(&pair, Type::Unavailable);
+        } else if let Some(resource) = resource
+            && !self.xmpp_watchers.shows_resource(&pair, &resource)
+        {
+            let unavailable = Presence::new(Type::Unavailable);
+            let to = pair.xmpp.clone().into();
+            self.desk.presence(&pair.sip, &resource, to, unavailable);
+        }
     }
 
     /// What the inputs since the last call led to.
@@ -278,7 +298,9 @@ impl Gateway {
                 self.sip_watchers.notify_owed(desk, now, id);
             }
             Timer::FetchEnds(id) => self.sip_watchers.fetch_ends(desk, now, id),
-            Timer::AskAgain(pair) => self.sip_watchers.ask_again(desk, &pair),
+            Timer::AskAgain(pair) => self.sip_watchers.ask_again(desk, now, &pair),
+            Timer::GiveUp(pair) => self.sip_watchers.give_up(desk, now, &pair),
+            Timer::ForgetRevoked(pair) => self.sip_watchers.forget_revoked(desk, now, &pair),
             Timer::Refresh(id) => {
                 let pair = self.xmpp_watchers.pair_of(id);
                 let hears = pair.is_some_and(|pair| self.sip_watchers.listens_to(pair));
@@ -335,6 +357,28 @@ impl Gateway {
             .take(limit)
             .map(|(dialog, word)| DialogView::new(dialog, word, now))
             .collect()
+    }
+
+    /// Up to `limit` authorisations, everybody's or someone's, first those of SIP watchers.
+    pub fn authorizations(
+        &self,
+        now: Moment,
+        someone: Option<&Someone>,
+        limit: usize,
+    ) -> Vec<AuthorizationView> {
+        let asked_for = |pair: &Pair| someone.is_none_or(|someone| someone.is_in(pair));
+        self.sip_watchers
+            .authorized(now, asked_for)
+            .chain(self.xmpp_watchers.authorized(now, asked_for))
+            .take(limit)
+            .collect()
+    }
+
+    /// The authorisations between two users.
+    pub fn authorizations_of(&self, now: Moment, pair: &Pair) -> Vec<AuthorizationView> {
+        let of_sip = self.sip_watchers.authorization(now, pair);
+        let of_xmpp = self.xmpp_watchers.authorization(now, pair);
+        of_sip.into_iter().chain(of_xmpp).collect()
     }
 
     /// Counters since the process started.

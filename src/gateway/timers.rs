@@ -19,8 +19,12 @@ pub(super) enum Timer {
     NotifyPaced(DialogId),
     /// A one-shot SUBSCRIBE waits no longer for the answer to its probe.
     FetchEnds(DialogId),
-    /// An XMPP contact's server could not take `subscribe`; ask again.
+    /// An XMPP contact's server could not take `subscribe` or `probe`; ask again.
     AskAgain(Pair),
+    /// An XMPP contact has not decided for as long as is waited for it.
+    GiveUp(Pair),
+    /// An `unsubscribe` that left is forgotten.
+    ForgetRevoked(Pair),
     /// Our subscription is to be refreshed.
     Refresh(DialogId),
     /// Our subscription has run out.
@@ -55,6 +59,8 @@ impl Timer {
             Self::NotifyPaced(_) => "a change of presence has waited long enough",
             Self::FetchEnds(_) => "a one-shot SUBSCRIBE is answered without presence",
             Self::AskAgain(_) => "an XMPP contact is asked again",
+            Self::GiveUp(_) => "an XMPP contact has not answered",
+            Self::ForgetRevoked(_) => "a revoked authorisation is forgotten",
             Self::Refresh(_) => "a subscription is refreshed",
             Self::SubscriberExpires(_) => "a subscription has run out",
             Self::FirstNotify(_) => "no NOTIFY followed a SUBSCRIBE",

@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::address::{Aor, BareJid, Pair};
 use crate::config::Reached;
-use crate::record::{Direction, Moment};
+use crate::record::{AuthorizationState, Direction, Moment};
 
 use super::dialog::Dialog;
 
@@ -51,10 +52,7 @@ impl DialogView {
         let record = dialog.record();
         Self {
             id: format!("stox-{:016x}", record.id.0),
-            direction: match record.direction {
-                Direction::ToXmpp => "to_xmpp".to_owned(),
-                Direction::ToSip => "to_sip".to_owned(),
-            },
+            direction: direction_word(record.direction).to_owned(),
             sip: record.pair.sip.to_string(),
             xmpp: record.pair.xmpp.to_string(),
             state: state.to_owned(),
@@ -62,6 +60,46 @@ impl DialogView {
             call_id: record.call_id,
             local_cseq: dialog.cseq,
         }
+    }
+}
+
+/// One authorisation for `stox.authorizations`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorizationView {
+    /// Who watches.
+    pub direction: Direction,
+    /// The SIP user.
+    pub sip: String,
+    /// The XMPP user.
+    pub xmpp: String,
+    /// How far it has come.
+    pub state: AuthorizationState,
+    /// For how many seconds.
+    pub since: u64,
+    /// Dialogs of this watcher with this contact.
+    pub dialogs: usize,
+}
+
+/// Whose authorisations are asked for: those of a user under either of these addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Someone {
+    /// If it is a SIP user.
+    pub sip: Option<Aor>,
+    /// If it is an XMPP user.
+    pub xmpp: Option<BareJid>,
+}
+
+impl Someone {
+    pub(super) fn is_in(&self, pair: &Pair) -> bool {
+        self.sip.as_ref() == Some(&pair.sip) || self.xmpp.as_ref() == Some(&pair.xmpp)
+    }
+}
+
+/// A direction as operators read and write it.
+pub fn direction_word(direction: Direction) -> &'static str {
+    match direction {
+        Direction::ToXmpp => "to_xmpp",
+        Direction::ToSip => "to_sip",
     }
 }
 

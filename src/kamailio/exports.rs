@@ -248,6 +248,10 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
         parameters::set::<{ parameters::place("outbound_proxy") }>,
     ),
     number(
+        name(c"pending_max"),
+        parameters::set::<{ parameters::place("pending_max") }>,
+    ),
+    number(
         name(c"ports"),
         parameters::set::<{ parameters::place("ports") }>,
     ),
@@ -324,9 +328,16 @@ const fn parameter(name: *mut c_char, kind: c_uint, set: Setter) -> sys::param_e
     }
 }
 
-static RPC: Table<[sys::rpc_export_t; 7]> = Table::new([
+static RPC: Table<[sys::rpc_export_t; 9]> = Table::new([
     rpc(c"stox.status", rpc::status, &STATUS_DOC, 0),
     rpc(c"stox.dialogs", rpc::dialogs, &DIALOGS_DOC, RETURNS_ARRAY),
+    rpc(
+        c"stox.authorizations",
+        rpc::authorizations,
+        &AUTHORIZATIONS_DOC,
+        RETURNS_ARRAY,
+    ),
+    rpc(c"stox.revoke", rpc::revoke, &REVOKE_DOC, RETURNS_ARRAY),
     rpc(c"stox.links", rpc::links, &LINKS_DOC, RETURNS_ARRAY),
     rpc(c"stox.link_close", rpc::link_close, &LINK_CLOSE_DOC, 0),
     rpc(c"stox.reload", rpc::reload, &RELOAD_DOC, RETURNS_ARRAY),
@@ -339,6 +350,12 @@ static STATUS_DOC: Doc =
     doc(c"Totals of the gateway: authorisations by direction and state, dialogs, requests without a result.");
 static DIALOGS_DOC: Doc = doc(
     c"The gateway's dialogs, one record each. Parameter: how many at most (100 if it is left out).",
+);
+static AUTHORIZATIONS_DOC: Doc = doc(
+    c"Who may watch whom, one record each. Parameters: a user, for those of one; how many at most (100 if it is left out).",
+);
+static REVOKE_DOC: Doc = doc(
+    c"Ends authorisations and informs both sides; those ended, one record each. Parameters: the SIP user, the XMPP user, and to_xmpp or to_sip for one direction only.",
 );
 static LINKS_DOC: Doc =
     doc(c"The links to the XMPP network, one record each: name, state, reason.");

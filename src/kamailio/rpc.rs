@@ -15,8 +15,8 @@ use super::boundary::boundary;
 use super::table::name;
 use super::{hooks, sys, target, text};
 
-/// How many dialogs are shown unless asked otherwise.
-const DIALOGS: c_int = 100;
+/// How many dialogs or authorisations are shown unless asked otherwise.
+const SHOWN: c_int = 100;
 
 /// How often the gateway process is asked what a check has found.
 const CHECK_PAUSE: Duration = Duration::from_millis(300);
@@ -24,7 +24,7 @@ const CHECK_PAUSE: Duration = Duration::from_millis(300);
 /// How many times at most: a check ends within 30 s.
 const CHECK_TIMES: u32 = 130;
 
-/// The longest name of a domain or link, in bytes.
+/// The longest name of a user, domain or link, in bytes.
 const LONGEST_NAME: usize = 2047;
 
 /// One call.
@@ -78,6 +78,32 @@ impl Call {
                 None
             }
         }
+    }
+
+    /// Up to three words that the call came with; tells if one of them cannot be read.
+    fn words(&self) -> Option<Vec<String>> {
+        let scan = self.rpc.scan?;
+        let mut texts = [text::kamailio(b""); 3];
+        let [first, second, third] = &mut texts;
+        // SAFETY: [K2] the format, whose star makes all of it optional, takes three `str`; the dots take numbers
+        // for texts.
+        let read = unsafe { scan(self.context, name(c"*.S.S.S"), first, second, third) };
+        // What was left out counts as an error, so that the number is below zero.
+        let read = usize::try_from(read.unsigned_abs()).unwrap_or(0);
+        let words: Option<Vec<_>> = texts
+            .into_iter()
+            .take(read)
+            .map(|text| {
+                // SAFETY: [K3]
+                let bytes = unsafe { text::bytes(text) };
+                let text = std::str::from_utf8(bytes).ok()?;
+                (text.len() <= LONGEST_NAME).then(|| text.to_owned())
+            })
+            .collect();
+        if words.is_none() {
+            self.fault(400, "a parameter is too long or no UTF-8");
+        }
+        words
     }
 
     fn record(&self, record: &Record) {
@@ -153,10 +179,76 @@ pub(super) unsafe extern "C" fn dialogs(rpc: *mut sys::rpc_t, context: *mut c_vo
         let Some(call) = (unsafe { Call::new(rpc, context) }) else {
             return;
         };
-        match u32::try_from(call.number().unwrap_or(DIALOGS)) {
+        match u32::try_from(call.number().unwrap_or(SHOWN)) {
             Ok(limit) => records(&call, &Question::Dialogs { limit }),
             Err(_) => call.fault(400, "the number of dialogs to show cannot be negative"),
         }
+    });
+}
+
+/// `stox.authorizations`: the authorisations, a record each.
+///
+/// # Safety
+///
+/// K2.
+pub(super) unsafe extern "C" fn authorizations(rpc: *mut sys::rpc_t, context: *mut c_void) {
+    boundary((), || {
+        // SAFETY: [K2]
+        let Some(call) = (unsafe { Call::new(rpc, context) }) else {
+            return;
+        };
+        let Some(words) = call.words() else {
+            return;
+        };
+        match whose(&words) {
+            Some((user, limit)) => records(&call, &Question::Authorizations { user, limit }),
+            None => call.fault(400, "expected a user, a number, or both in this order"),
+        }
+    });
+}
+
+/// Whose authorisations are to be shown, and how many at most.
+fn whose(words: &[String]) -> Option<(Option<String>, u32)> {
+    let usual = SHOWN.unsigned_abs();
+    match words {
+        [] => Some((None, usual)),
+        [one] => Some(match one.parse() {
+            Ok(limit) => (None, limit),
+            Err(_) => (Some(one.clone()), usual),
+        }),
+        [user, limit] => Some((Some(user.clone()), limit.parse().ok()?)),
+        _ => None,
+    }
+}
+
+/// `stox.revoke`: ends authorisations.
+///
+/// # Safety
+///
+/// K2.
+pub(super) unsafe extern "C" fn revoke(rpc: *mut sys::rpc_t, context: *mut c_void) {
+    boundary((), || {
+        // SAFETY: [K2]
+        let Some(call) = (unsafe { Call::new(rpc, context) }) else {
+            return;
+        };
+        let Some(words) = call.words() else {
+            return;
+        };
+        let mut words = words.into_iter();
+        let (Some(sip), Some(xmpp)) = (words.next(), words.next()) else {
+            call.fault(400, "expected a SIP user and an XMPP user");
+            return;
+        };
+        let direction = words.next();
+        records(
+            &call,
+            &Question::Revoke {
+                sip,
+                xmpp,
+                direction,
+            },
+        );
     });
 }
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep};
 
 use crate::address::Aor;
 use crate::config::Config;
 use crate::frame::{
-    Answer, Command, LinkEvent as LinkNews, Outcome, Question, Record, RequestId, Send, Slot,
-    ToGateway,
+    Answer, Command, LinkEvent as LinkNews, Outcome, Question, Record, Refusal, RequestId, Send,
+    Slot, ToGateway,
 };
 use crate::gateway::{Counters, Gateway, Input, Output};
 use crate::process::{Counter, GatewayEnd, Packets, Taken, random};
@@ -28,6 +28,7 @@ use super::backlog::Backlog;
 use super::clock::Clock;
 use super::limits::Limits;
 use super::links::Links;
+use super::operator;
 use super::outbox::Outbox;
 use super::parse;
 use super::ports::{Ports, Refused};
@@ -55,8 +56,8 @@ const WAITING_LIMIT: usize = 256;
 /// Outputs waiting for the store above which nothing new is read from either side.
 const OUTBOX_LIMIT: usize = 1024;
 
-/// Dialogs shown at most: making them all would keep the loop from its work.
-const DIALOGS_LIMIT: usize = 10_000;
+/// Dialogs or authorisations shown at most: making them all would keep the loop from its work.
+const RECORDS_LIMIT: usize = 10_000;
 
 /// How long links may take to close.
 const CLOSE: Duration = Duration::from_secs(3);
@@ -76,9 +77,10 @@ pub(super) struct MainLoop {
     commits: mpsc::UnboundedReceiver<Committed>,
     questions: mpsc::Receiver<Asked>,
     gateway: Gateway,
+    config: Arc<Config>,
     /// Whether there are links between servers.
     federates: bool,
-    outbox: Outbox<Output>,
+    outbox: Outbox<Leaving>,
     clock: Clock,
     alarm: Alarm,
     beat: Interval,
@@ -92,6 +94,13 @@ pub(super) struct MainLoop {
     limits: Limits,
     buffer: Vec<u8>,
     ending: bool,
+}
+
+/// What leaves once the changes decided before it are durable.
+enum Leaving {
+    Decided(Output),
+    /// To an operator.
+    Answer(Answer, oneshot::Sender<Answer>),
 }
 
 /// What ended a wait.
@@ -134,7 +143,13 @@ impl MainLoop {
         let clock = Clock::start();
         let (links, events) = Links::open(&config)?;
         let federates = config.uses_s2s();
-        let gateway = Gateway::new(config, snapshot, end.generation, random()?, clock.now());
+        let gateway = Gateway::new(
+            Arc::clone(&config),
+            snapshot,
+            end.generation,
+            random()?,
+            clock.now(),
+        );
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
@@ -147,6 +162,7 @@ impl MainLoop {
             commits,
             questions: questions::listen(&end.questions)?,
             gateway,
+            config,
             federates,
             outbox: Outbox::default(),
             clock,
@@ -278,7 +294,7 @@ impl MainLoop {
                     self.held += 1;
                     match parse::request(handed) {
                         Ok(request) => self.input(Input::Request(Box::new(request))),
-                        Err(reply) => self.outbox.push([Output::Reply(reply)]),
+                        Err(reply) => self.outbox.push([Leaving::Decided(Output::Reply(reply))]),
                     }
                 }
                 Ok(Taken::Nothing) => {}
@@ -296,7 +312,8 @@ impl MainLoop {
             let number = self.outbox.next_number();
             self.writer.submit(number, batch.changes);
         }
-        self.outbox.push(batch.outputs);
+        self.outbox
+            .push(batch.outputs.into_iter().map(Leaving::Decided));
     }
 
     fn result(&mut self, outcome: Outcome) {
@@ -355,27 +372,37 @@ impl MainLoop {
 
     /// Carries out what may leave, and sets the alarm.
     fn settle(&mut self) {
-        while let Some(output) = self.outbox.pop() {
-            match output {
-                Output::Reply(reply) => {
-                    self.held = self.held.saturating_sub(1);
-                    let slot = reply.slot;
-                    let key = u64::from(slot.index);
-                    if let Err(why) = self.ports.send(key, &Command::Reply(reply)) {
-                        self.reply_instead(slot, &why);
-                    }
-                }
-                Output::Send(send) => self.send(*send),
-                Output::Stanza { link, stanza } => {
-                    if let Err(why) = self.links.send(&link, *stanza) {
-                        self.end.count(Counter::StanzasLost);
-                        tracing::debug!(%link, "stanza dropped: {why}");
-                    }
+        while let Some(leaving) = self.outbox.pop() {
+            match leaving {
+                Leaving::Decided(output) => self.carry_out(output),
+                Leaving::Answer(answer, asked) => {
+                    // Who asked may have given up.
+                    let _ = asked.send(answer);
                 }
             }
         }
         self.alarm
             .set(self.gateway.next_deadline().map(|(due, _)| due), self.clock);
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Reply(reply) => {
+                self.held = self.held.saturating_sub(1);
+                let slot = reply.slot;
+                let key = u64::from(slot.index);
+                if let Err(why) = self.ports.send(key, &Command::Reply(reply)) {
+                    self.reply_instead(slot, &why);
+                }
+            }
+            Output::Send(send) => self.send(*send),
+            Output::Stanza { link, stanza } => {
+                if let Err(why) = self.links.send(&link, *stanza) {
+                    self.end.count(Counter::StanzasLost);
+                    tracing::debug!(%link, "stanza dropped: {why}");
+                }
+            }
+        }
     }
 
     /// A reply that makes no frame is replaced by one that does.
@@ -490,10 +517,22 @@ impl MainLoop {
         self.beats = self.beats.wrapping_add(1);
     }
 
-    fn answer(&self, asked: Asked) {
+    fn answer(&mut self, asked: Asked) {
         let answer = match asked.question {
             Question::Status => Answer::Records(vec![self.status()]),
             Question::Dialogs { limit } => Answer::Records(self.dialogs(limit)),
+            Question::Authorizations { user, limit } => {
+                or_refused(self.authorizations(user.as_deref(), limit))
+            }
+            Question::Revoke {
+                sip,
+                xmpp,
+                direction,
+            } => {
+                let revoked = self.revoke(&sip, &xmpp, direction.as_deref());
+                let answer = Leaving::Answer(or_refused(revoked), asked.answer);
+                return self.outbox.push([answer]);
+            }
             Question::Links => Answer::Records(self.links.records()),
             Question::CloseLink { link } => self.links.close_link(&link),
             Question::Reload => return self.links.reload(asked.answer),
@@ -525,7 +564,7 @@ impl MainLoop {
     }
 
     fn dialogs(&self, limit: u32) -> Vec<Record> {
-        let limit = usize::try_from(limit).map_or(DIALOGS_LIMIT, |limit| limit.min(DIALOGS_LIMIT));
+        let limit = usize::try_from(limit).map_or(RECORDS_LIMIT, |limit| limit.min(RECORDS_LIMIT));
         let dialogs = self.gateway.dialogs(self.clock.now(), limit);
         dialogs
             .into_iter()
@@ -541,6 +580,37 @@ impl MainLoop {
                     .int("local_cseq", u64::from(dialog.local_cseq))
             })
             .collect()
+    }
+
+    fn authorizations(&self, user: Option<&str>, limit: u32) -> Result<Vec<Record>, Refusal> {
+        let someone = user
+            .map(|user| operator::someone(&self.config, user))
+            .transpose()?;
+        let limit = usize::try_from(limit).map_or(RECORDS_LIMIT, |limit| limit.min(RECORDS_LIMIT));
+        let views = self
+            .gateway
+            .authorizations(self.clock.now(), someone.as_ref(), limit);
+        Ok(views.into_iter().map(operator::record).collect())
+    }
+
+    /// Ends what there is between two users; the answer is to wait until that is durable.
+    fn revoke(
+        &mut self,
+        sip: &str,
+        xmpp: &str,
+        direction: Option<&str>,
+    ) -> Result<Vec<Record>, Refusal> {
+        let pair = operator::pair(&self.config, sip, xmpp)?;
+        let direction = direction.map(operator::direction).transpose()?;
+        let views = self.gateway.authorizations_of(self.clock.now(), &pair);
+        let views = operator::revocable(views, direction)?;
+        for view in &views {
+            self.input(Input::Revoke {
+                pair: pair.clone(),
+                direction: view.direction,
+            });
+        }
+        Ok(views.into_iter().map(operator::record).collect())
     }
 
     /// Lets everything decided so far leave, and closes the streams.
@@ -561,6 +631,10 @@ impl MainLoop {
         self.events.close();
         self.links.close(CLOSE).await;
     }
+}
+
+fn or_refused(records: Result<Vec<Record>, Refusal>) -> Answer {
+    records.map_or_else(Answer::Refused, Answer::Records)
 }
 
 /// The next packet: `None` when there is none, `Some(None)` when nobody is left who could send one.

@@ -19,6 +19,7 @@ mod limits;
 mod links;
 mod log;
 mod main_loop;
+mod operator;
 mod outbox;
 pub mod parse;
 mod ports;

@@ -13,6 +13,8 @@ EVENT = [("Event", "presence"), ("Expires", "600")]
 @pytest.mark.parametrize("fields, statuses", [
     pytest.param({"headers": [("Expires", "600")]}, (489,), id="no Event"),
     pytest.param({"headers": [("Event", "dialog"), ("Expires", "600")]}, (489,), id="unknown Event"),
+    pytest.param({"headers": [("Event", "presence.winfo"), ("Accept", "application/watcherinfo+xml"), ("Expires", "600")]},
+                 (489,), id="watchers of a contact"),
     pytest.param({"headers": EVENT, "contact": False}, (400,), id="no Contact"),
     pytest.param({"headers": [("Event", "presence"), ("Expires", "4294967296")]}, (400,), id="Expires of 2^32"),
     pytest.param({"headers": [("Event", "presence"), ("Expires", "soon")]}, (400,), id="Expires that is no number"),

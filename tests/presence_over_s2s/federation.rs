@@ -116,7 +116,8 @@ fn a_link_that_failed_is_tried_again_with_growing_pauses_until_it_is_there() {
     let probe = ["probe romeo@example.net>juliet@example.com"];
     world.sip(&subscribe(2, &tag, ""));
     world.notifies();
-    for _ in 0..50 {
+    // A pause is an hour at most.
+    for _ in 0..61 {
         world.pass(60);
         if !world.stanzas.is_empty() {
             break;

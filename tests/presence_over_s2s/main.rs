@@ -28,18 +28,24 @@ mod outage;
 mod pace;
 #[path = "../presence_world/poll.rs"]
 mod poll;
+#[path = "../presence_world/question.rs"]
+mod question;
 #[path = "../presence_world/refresh.rs"]
 mod refresh;
 #[path = "../presence_world/registered.rs"]
 mod registered;
 #[path = "../presence_world/restart.rs"]
 mod restart;
+#[path = "../presence_world/revoke.rs"]
+mod revoke;
 #[path = "../presence_world/sequences.rs"]
 mod sequences;
 #[path = "../presence_world/sip_watcher.rs"]
 mod sip_watcher;
 #[path = "../presence_world/stage.rs"]
 mod stage;
+#[path = "../presence_world/states.rs"]
+mod states;
 #[path = "../presence_world/wire.rs"]
 mod wire;
 #[path = "../presence_world/world.rs"]

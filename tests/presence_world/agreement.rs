@@ -29,6 +29,8 @@ enum Act {
     Fail(u16),
     Link(bool),
     Pass(u64),
+    /// An operator ends what there is in one direction.
+    Revoke(Direction),
     Restart,
     /// The process dies at its next commit.
     Die,
@@ -54,6 +56,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => proptest::sample::select(&[408_u16, 480, 481, 500, 503][..]).prop_map(Act::Fail),
         2 => any::<bool>().prop_map(Act::Link),
         1 => proptest::sample::select(&[1_u64, 33, 4000][..]).prop_map(Act::Pass),
+        1 => proptest::sample::select(&[Direction::ToXmpp, Direction::ToSip][..]).prop_map(Act::Revoke),
         1 => Just(Act::Restart),
         2 => Just(Act::Die),
     ]
@@ -124,6 +127,7 @@ impl Stage {
             }
             Act::Link(up) => self.link(up),
             Act::Pass(seconds) => self.pass(seconds),
+            Act::Revoke(direction) => self.world.revoke(direction),
             Act::Restart => self.world.restart(),
             Act::Die => self.world.dying = true,
         }

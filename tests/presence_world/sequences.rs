@@ -28,6 +28,7 @@ enum Step {
     Ask,
     Leave,
     Probe,
+    Revoke(Direction),
     Notify {
         state: &'static str,
         basic: Option<&'static str>,
@@ -61,6 +62,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Ask),
         1 => Just(Step::Leave),
         1 => Just(Step::Probe),
+        1 => proptest::sample::select(&[Direction::ToXmpp, Direction::ToSip][..])
+            .prop_map(Step::Revoke),
         2 => (
             proptest::sample::select(states.to_vec()),
             proptest::sample::select(&[None, Some("open"), Some("closed")][..]),
@@ -120,6 +123,13 @@ proptest! {
                     may_see_romeo = false;
                 }
                 Step::Probe => world.xmpp(PROBES),
+                Step::Revoke(direction) => {
+                    world.revoke(direction);
+                    match direction {
+                        Direction::ToXmpp => may_see_juliet = false,
+                        Direction::ToSip => may_see_romeo = false,
+                    }
+                }
                 Step::Notify { state, basic, tag } => {
                     if let Some(send) = &ours {
                         let text = notify(send, number, &format!("t{tag}"), state, basic);

@@ -231,6 +231,11 @@ impl Stage {
                     self.decision = Decision::Undecided;
                 }
             },
+            Some("unsubscribe") if self.decision != Decision::Unasked => {
+                // RFC 6121 §3.3.3: answered where it ends anything.
+                self.decision = Decision::Unasked;
+                self.xmpp(DECLINED);
+            }
             Some("probe") => self.answer_probe(),
             Some("subscribed") if self.roster == Roster::Asked => self.roster = Roster::To,
             Some("unsubscribed") => {

@@ -8,7 +8,10 @@ mod admission;
 mod apart;
 mod contact;
 mod notify;
+mod question;
+mod revoke;
 mod subscribe;
+mod verdict;
 
 use indexmap::IndexMap;
 use smallvec::SmallVec;
@@ -28,7 +31,7 @@ use super::timers::Timer;
 use super::walks::{LOOKS, News, ROUND, Walks};
 use apart::Apart;
 
-/// Subscriptions that ran out while nothing ran, ended each millisecond after a restart.
+/// Subscriptions and questions that ran out while nothing ran, ended each millisecond after a restart.
 const OVERDUE: usize = 2;
 
 /// All SIP watchers.
@@ -47,10 +50,14 @@ pub(super) struct SipWatchers {
 #[derive(Debug, Default)]
 struct Watch {
     authorization: Option<AuthorizationState>,
+    /// When the authorisation came to its state.
+    since: Moment,
     dialogs: SmallVec<[DialogId; 2]>,
     presence: ContactPresence,
-    /// How often the contact's server could not take the question.
-    asked_in_vain: u32,
+    /// When the contact was last asked; long ago if that was in vain, or in an earlier process.
+    asked: Moment,
+    /// How often the contact was asked or probed again since he was last heard of.
+    repeated: u32,
 }
 
 /// One dialog in which we are the notifier.
@@ -120,9 +127,18 @@ impl SipWatchers {
     }
 
     /// Takes up a stored authorisation.
-    pub(super) fn restore_authorization(&mut self, record: AuthorizationRecord) {
+    pub(super) fn restore_authorization(
+        &mut self,
+        desk: &mut Desk,
+        now: Moment,
+        record: AuthorizationRecord,
+    ) {
         self.ledger.restored(Some(record.state));
-        self.watches.entry(record.pair).or_default().authorization = Some(record.state);
+        let soon = overdue(now, self.watches.len());
+        let watch = self.watches.entry(record.pair.clone()).or_default();
+        watch.authorization = Some(record.state);
+        watch.since = record.since;
+        watch.schedule(desk, &record.pair, soon);
     }
 
     /// Takes up a stored dialog. One that has lost its authorisation was about to end.
@@ -132,11 +148,10 @@ impl SipWatchers {
             Some(AuthorizationState::Pending | AuthorizationState::Granted) => record.expires_at,
             Some(AuthorizationState::Refused | AuthorizationState::Cancelled) | None => now,
         };
-        let soon = u64::try_from(self.notifiers.len() / OVERDUE).unwrap_or(0);
         let expires = if expires > now {
             expires
         } else {
-            now.plus_ms(soon)
+            overdue(now, self.notifiers.len())
         };
         desk.timers.set(Timer::NotifierExpires(record.id), expires);
         self.add(desk, Dialog::restored(record), Phase::Open);
@@ -201,6 +216,9 @@ impl SipWatchers {
     ) {
         let watch = self.watches.entry(pair.clone()).or_default();
         let before = std::mem::replace(&mut watch.authorization, state);
+        watch.since = now;
+        watch.repeated = 0;
+        watch.schedule(desk, pair, now);
         self.ledger.moved(desk, now, pair, before, state);
     }
 
@@ -242,25 +260,25 @@ impl SipWatchers {
         let Some(watch) = self.watches.get_mut(pair) else {
             return false;
         };
-        let question = match watch.authorization {
-            Some(AuthorizationState::Pending) => Type::Subscribe,
+        match watch.authorization {
+            Some(AuthorizationState::Pending) => return self.ask_over_new_link(desk, now, pair),
+            Some(AuthorizationState::Cancelled) => return self.withdraw(desk, now, pair),
             Some(AuthorizationState::Granted) if watch.dialogs.is_empty() => {
                 watch.presence.forget();
                 return false;
             }
-            Some(AuthorizationState::Granted) => Type::Probe,
-            Some(AuthorizationState::Refused | AuthorizationState::Cancelled) | None => {
-                return false;
-            }
-        };
-        if watch.presence.is_known() && question == Type::Probe && news == News::Came {
+            Some(AuthorizationState::Granted) => {}
+            Some(AuthorizationState::Refused) | None => return false,
+        }
+        desk.timers.stop(&Timer::AskAgain(pair.clone()));
+        if watch.presence.is_known() && news == News::Came {
             // What was said while the link was down is lost: only what is said again still holds.
             watch.presence.doubt();
             let wait = u64::from(desk.config.probe_timeout);
             desk.timers
                 .set(Timer::Settle(pair.clone()), now.plus_secs(wait));
         }
-        desk.presence_of_type(pair, question)
+        desk.presence_of_type(pair, Type::Probe)
     }
 
     /// Shows the watchers of a contact that he cannot be reached; `false` if nothing of him is shown.
@@ -321,4 +339,9 @@ impl SipWatchers {
             (&n.dialog, word)
         })
     }
+}
+
+/// When what ran out while nothing ran, and is one of so many, is ended after a restart.
+fn overdue(now: Moment, before: usize) -> Moment {
+    now.plus_ms(u64::try_from(before / OVERDUE).unwrap_or(0))
 }

@@ -4,7 +4,7 @@
 //! One NOTIFY of a dialog is under way at a time; what changes meanwhile goes into the next one. It carries the
 //! whole state, or where resources are told apart, one that has changed, and then the next.
 
-use crate::address::Pair;
+use crate::address::{Pair, SipUri};
 use crate::body::pidf::{self, Document};
 use crate::config::NotifyResources;
 use crate::mapping::presence::{Availability, to_pidf};
@@ -13,10 +13,11 @@ use crate::sip::{SubscriptionState, TerminationReason, retry_after};
 
 use super::super::RequestResult;
 use super::super::contact_presence::{ContactPresence, offline};
-use super::super::desk::{Desk, Purpose};
-use super::super::dialog::ends_usage;
+use super::super::desk::{Departure, Desk, Purpose};
+use super::super::dialog::{Dialog, ends_usage};
 use super::super::resources::Resources;
 use super::super::timers::Timer;
+use super::question::come_back;
 use super::{Ending, LastBody, Notifier, Owed, Phase, SipWatchers};
 
 /// Pause before a NOTIFY that was refused without Retry-After is sent again.
@@ -56,10 +57,11 @@ impl SipWatchers {
         let granted = watch.authorization == Some(AuthorizationState::Granted);
         let expires = notifier.dialog.expires_in(now);
         let (state, body) = match &notifier.phase {
-            Phase::Ending(Ending { reason, body }) => (
-                SubscriptionState::terminated(reason.clone()),
-                if granted { *body } else { LastBody::Empty },
-            ),
+            Phase::Ending(Ending { reason, body }) => {
+                let mut state = SubscriptionState::terminated(reason.clone());
+                state.retry_after = come_back(desk, reason);
+                (state, if granted { *body } else { LastBody::Empty })
+            }
             Phase::Open | Phase::Fetch | Phase::Ended if granted => {
                 (SubscriptionState::active(expires), LastBody::Known)
             }
@@ -127,10 +129,10 @@ impl SipWatchers {
         } else if result.status.is_success() {
             self.notify_owed(desk, now, id);
         } else if ends_usage(result.status) {
-            let pair = notifier.dialog.pair.clone();
             let was_watching = notifier.phase == Phase::Open;
+            let departure = departure(desk, &notifier.dialog);
             if self.remove(desk, id) && was_watching {
-                self.watched_no_more(desk, &pair);
+                self.watched_no_more(desk, departure);
             }
         } else {
             let wait = result
@@ -178,9 +180,9 @@ impl SipWatchers {
         desk.timers.stop(&Timer::NotifierExpires(id));
         desk.timers.stop(&Timer::FetchEnds(id));
         desk.timers.stop(&Timer::NotifyAgain(id));
-        let pair = notifier.dialog.pair.clone();
+        let departure = departure(desk, &notifier.dialog);
         self.notify(desk, now, id, Owed::State);
-        let others = self.watches.get(&pair).is_some_and(|w| {
+        let others = self.watches.get(&departure.pair).is_some_and(|w| {
             w.dialogs.iter().any(|d| {
                 self.notifiers
                     .get(d)
@@ -188,15 +190,15 @@ impl SipWatchers {
             })
         });
         if was_watching && !others && reason == TerminationReason::Timeout {
-            self.watched_no_more(desk, &pair);
+            self.watched_no_more(desk, departure);
         }
     }
 
     /// The last dialog of a pair is over: the contact is to be told (RFC 8048 §5.3.3).
-    fn watched_no_more(&self, desk: &mut Desk, pair: &Pair) {
-        let authorization = self.watches.get(pair).and_then(|w| w.authorization);
-        if authorization == Some(AuthorizationState::Granted) {
-            desk.left.push(pair.clone());
+    fn watched_no_more(&self, desk: &mut Desk, departure: Departure) {
+        let watch = self.watches.get(&departure.pair);
+        if watch.and_then(|w| w.authorization) == Some(AuthorizationState::Granted) {
+            desk.left.push(departure);
         }
     }
 }
@@ -217,6 +219,18 @@ impl Notifier {
         }
         true
     }
+}
+
+/// Who leaves with a dialog: a device whose Contact is a GRUU is a resource (RFC 7247 §6.3).
+fn departure(desk: &Desk, dialog: &Dialog) -> Departure {
+    let pair = dialog.pair.clone();
+    let contact = SipUri::parse(dialog.texts().remote_target).ok();
+    let gr = contact.as_ref().and_then(|contact| contact.param("gr"));
+    // The Contact may name a host; it is the user's device all the same.
+    let agent = gr.and_then(|gr| SipUri::parse(&format!("{};gr={gr}", pair.sip)).ok());
+    let jid = agent.and_then(|agent| desk.config.gwmap.sip_agent_on_xmpp(&agent).ok());
+    let resource = jid.and_then(|jid| jid.resource().map(|r| r.as_str().to_owned()));
+    Departure { pair, resource }
 }
 
 /// The body of a NOTIFY; `None` for one without. Of resources that are told `apart` it has these alone.

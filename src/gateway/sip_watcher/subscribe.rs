@@ -38,7 +38,12 @@ impl SipWatchers {
         let authorization = watch.authorization;
         let known = watch.presence.is_known();
         let mut dialog = Dialog::new(&record);
-        if expires > 0 && authorization != Some(AuthorizationState::Refused) {
+        let ended = match authorization {
+            Some(AuthorizationState::Refused) => Some(TerminationReason::Rejected),
+            Some(AuthorizationState::Cancelled) => Some(TerminationReason::Probation),
+            Some(AuthorizationState::Pending | AuthorizationState::Granted) | None => None,
+        };
+        if expires > 0 && ended.is_none() {
             dialog.active = authorization == Some(AuthorizationState::Granted);
             desk.timers
                 .set(Timer::NotifierExpires(id), dialog.expires_at);
@@ -46,10 +51,10 @@ impl SipWatchers {
         }
         answer(desk, slot, &dialog, expires);
         self.add(desk, dialog, Phase::Open);
+        if let Some(reason) = ended {
+            return self.end(desk, now, id, reason, LastBody::Empty);
+        }
         match (authorization, expires) {
-            (Some(AuthorizationState::Refused), _) => {
-                self.end(desk, now, id, TerminationReason::Rejected, LastBody::Empty);
-            }
             (Some(AuthorizationState::Granted), 0) if known => {
                 self.end(desk, now, id, TerminationReason::Timeout, LastBody::Known);
             }
@@ -59,10 +64,10 @@ impl SipWatchers {
                 desk.presence_of_type(&pair, Type::Probe);
             }
             (Some(AuthorizationState::Pending), _) => self.notify(desk, now, id, Owed::State),
-            (None | Some(AuthorizationState::Cancelled), _) => {
+            (None | Some(AuthorizationState::Refused | AuthorizationState::Cancelled), _) => {
                 self.authorize(desk, now, &pair, Some(AuthorizationState::Pending));
                 self.notify(desk, now, id, Owed::State);
-                desk.presence_of_type(&pair, Type::Subscribe);
+                self.ask(desk, now, &pair);
             }
         }
     }
@@ -195,10 +200,10 @@ impl SipWatchers {
             Some(AuthorizationState::Pending | AuthorizationState::Granted) => {
                 (TerminationReason::Timeout, LastBody::Closed)
             }
-            Some(AuthorizationState::Refused) => (TerminationReason::Rejected, LastBody::Empty),
-            Some(AuthorizationState::Cancelled) | None => {
-                (TerminationReason::Noresource, LastBody::Empty)
+            Some(AuthorizationState::Refused | AuthorizationState::Cancelled) => {
+                (TerminationReason::Rejected, LastBody::Empty)
             }
+            None => (TerminationReason::Noresource, LastBody::Empty),
         };
         self.end(desk, now, id, reason, body);
     }

@@ -14,6 +14,7 @@ mod refresh;
 mod refusals;
 mod restore;
 mod retry;
+mod revoke;
 mod shown;
 mod standing;
 mod stanza;
@@ -66,6 +67,8 @@ pub(super) struct XmppWatchers {
 #[derive(Debug, Default)]
 struct Watcher {
     standing: Standing,
+    /// When the authorisation came to its state.
+    since: Moment,
     dialogs: SmallVec<[DialogId; 2]>,
     /// What the watcher was last told, by resource; `None`: by an earlier process, so in words unknown.
     shown: Resources<Option<Availability>>,
@@ -241,6 +244,7 @@ impl XmppWatchers {
         let after = standing.authorization();
         if before != after {
             watcher.heard = now;
+            watcher.since = now;
             self.ledger.moved(desk, now, pair, before, after);
         }
     }

@@ -27,6 +27,7 @@ impl XmppWatchers {
         let watcher = self.watchers.entry(record.pair).or_default();
         watcher.standing = standing;
         watcher.heard = record.heard;
+        watcher.since = record.since;
     }
 
     /// Takes up a stored dialog.
