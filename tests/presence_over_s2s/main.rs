@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+#[path = "../presence_world/abuse.rs"]
+mod abuse;
 #[path = "../presence_world/agreement.rs"]
 mod agreement;
 #[path = "../presence_world/crowd.rs"]
