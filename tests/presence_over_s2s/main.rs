@@ -16,10 +16,16 @@ mod forks;
 mod hostile;
 #[path = "../presence_world/limits.rs"]
 mod limits;
+#[path = "../presence_world/model.rs"]
+mod model;
 #[path = "../presence_world/outage.rs"]
 mod outage;
 #[path = "../presence_world/pace.rs"]
 mod pace;
+#[path = "../presence_world/play.rs"]
+mod play;
+#[path = "../presence_world/privacy.rs"]
+mod privacy;
 #[path = "../presence_world/restart.rs"]
 mod restart;
 #[path = "../presence_world/sequences.rs"]
