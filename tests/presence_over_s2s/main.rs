@@ -28,6 +28,8 @@ mod play;
 mod privacy;
 #[path = "../presence_world/restart.rs"]
 mod restart;
+#[path = "../presence_world/sentences.rs"]
+mod sentences;
 #[path = "../presence_world/sequences.rs"]
 mod sequences;
 #[path = "../presence_world/sip_watcher.rs"]

@@ -15,6 +15,7 @@ mod pace;
 mod play;
 mod privacy;
 mod restart;
+mod sentences;
 mod sequences;
 mod sip_watcher;
 mod stage;
