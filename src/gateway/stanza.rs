@@ -20,8 +20,9 @@ impl Gateway {
         match stanza {
             Stanza::Presence(presence) => self.presence(now, &link, presence),
             Stanza::Iq(iq) => {
+                let room = self.room(iq.from(), || Stanza::Iq(iq.clone()));
                 if let Some(answer) = iq::answer(iq) {
-                    self.desk.stanza(link, Stanza::Iq(answer));
+                    self.answer(link, Stanza::Iq(answer), room);
                 }
             }
             Stanza::Message(message) => self.message(link, message),
@@ -34,13 +35,14 @@ impl Gateway {
             return;
         }
         self.desk.counters.stanzas_refused += 1;
+        let room = self.room(message.from.as_ref(), || Stanza::Message(message.clone()));
         message.payloads = vec![error(DefinedCondition::FeatureNotImplemented).into()];
         message.type_ = MessageType::Error;
         std::mem::swap(&mut message.from, &mut message.to);
         message.bodies.clear();
         message.subjects.clear();
         message.thread = None;
-        self.desk.stanza(link, Stanza::Message(message));
+        self.answer(link, Stanza::Message(message), room);
     }
 
     fn presence(&mut self, now: Moment, link: &LinkName, presence: Presence) {
@@ -139,14 +141,42 @@ impl Gateway {
     /// Answers presence that asks for something with an error.
     fn refuse(&mut self, link: &LinkName, mut presence: Presence, condition: DefinedCondition) {
         self.desk.counters.stanzas_refused += 1;
+        let room = self.room(presence.from.as_ref(), || {
+            Stanza::Presence(presence.clone())
+        });
         let (from, to): (Option<Jid>, Option<Jid>) = (presence.to.take(), presence.from.take());
         let mut answer = Presence::error();
         answer.from = from;
         answer.to = to;
         answer.id = presence.id;
         answer.payloads = vec![error(condition).into()];
-        self.desk.stanza(link.clone(), Stanza::Presence(answer));
+        self.answer(link.clone(), Stanza::Presence(answer), room);
     }
+
+    /// How many bytes the answer to a stanza may have: for a sender who is not served, as many as it has itself,
+    /// so that nobody can have more sent through the gateway than he sends.
+    fn room(&self, from: Option<&Jid>, asked: impl FnOnce() -> Stanza) -> usize {
+        let served = |jid: &Jid| self.desk.config.serves_xmpp_domain(jid.domain().as_str());
+        if from.is_some_and(served) {
+            usize::MAX
+        } else {
+            size(asked())
+        }
+    }
+
+    /// Answers, if there is room for it.
+    fn answer(&mut self, link: LinkName, answer: Stanza, room: usize) {
+        if room < usize::MAX && size(answer.clone()) > room {
+            self.desk.counters.answers_withheld += 1;
+        } else {
+            self.desk.stanza(link, answer);
+        }
+    }
+}
+
+/// How long a stanza is when it is written.
+fn size(stanza: Stanza) -> usize {
+    String::from(&stanza.into_element()).len()
 }
 
 fn read_error(payload: &minidom::Element) -> Option<StanzaError> {

@@ -181,23 +181,34 @@ impl Gateway {
                 | Method::Update
                 | Method::Other(_),
                 _,
-            ) => self
-                .desk
-                .refuse(r.slot, Refusal::new(405).with("Allow", ALLOW)),
+            ) => {
+                // RFC 3261 §8.2: who it is comes before what he wants. Nobody gets more than he sends.
+                let refusal = if r.authenticated {
+                    Refusal::new(405).with("Allow", ALLOW)
+                } else {
+                    Refusal::new(403)
+                };
+                self.desk.refuse(r.slot, refusal);
+            }
         }
     }
 
+    /// Who is not authenticated learns no more than that somebody answers.
     fn options(&mut self, r: &SipRequest) {
+        let headers = [
+            ("Allow", ALLOW),
+            ("Allow-Events", "presence"),
+            ("Accept", crate::body::pidf::MIME),
+        ];
+        let headers = headers.into_iter().filter(|_| r.authenticated);
         self.desk.reply(Reply {
             slot: r.slot,
             status: 200,
             reason: "OK".to_owned(),
             to_tag: None,
-            headers: vec![
-                ("Allow".to_owned(), ALLOW.to_owned()),
-                ("Allow-Events".to_owned(), "presence".to_owned()),
-                ("Accept".to_owned(), crate::body::pidf::MIME.to_owned()),
-            ],
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             body: Vec::new(),
         });
     }

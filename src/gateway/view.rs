@@ -120,6 +120,8 @@ pub struct Counters {
     pub presence_received: u64,
     /// Stanzas answered with an error.
     pub stanzas_refused: u64,
+    /// Answers not sent to XMPP domains that are not served, because they were longer than what they answered.
+    pub answers_withheld: u64,
     /// 403, 489 and 603 not believed, because too many came from one next hop.
     pub refusals_held: u64,
     /// Changes of presence that waited for `notify_interval` to pass.

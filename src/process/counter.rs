@@ -69,6 +69,7 @@ counters! {
     PresenceSent Total "presence_sent" "Presence stanzas sent.";
     PresenceReceived Total "presence_received" "Presence stanzas received.";
     StanzasRefused Total "stanzas_refused" "Stanzas answered with an error.";
+    AnswersWithheld Total "answers_withheld" "Answers not sent to XMPP domains that are not served: longer than what they answered.";
     RefusalsHeld Total "refusals_held" "Refusals of granted authorisations that came in a flood and were not believed.";
     ChangesHeld Total "changes_held" "Changes of presence that waited for notify_interval to pass.";
     OverMaxAddressAttempts Total "over_max_address_attempts" "Connections refused: too many at a time from one address.";

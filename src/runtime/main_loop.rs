@@ -476,6 +476,11 @@ impl MainLoop {
                 self.counted.stanzas_refused,
             ),
             (
+                Counter::AnswersWithheld,
+                counters.answers_withheld,
+                self.counted.answers_withheld,
+            ),
+            (
                 Counter::RefusalsHeld,
                 counters.refusals_held,
                 self.counted.refusals_held,

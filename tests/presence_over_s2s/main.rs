@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+#[path = "../presence_world/abuse.rs"]
+mod abuse;
 #[path = "../presence_world/addresses.rs"]
 mod addresses;
 #[path = "../presence_world/agreement.rs"]
@@ -22,12 +24,18 @@ mod hostile;
 mod killed;
 #[path = "../presence_world/limits.rs"]
 mod limits;
+#[path = "../presence_world/model.rs"]
+mod model;
 #[path = "../presence_world/outage.rs"]
 mod outage;
 #[path = "../presence_world/pace.rs"]
 mod pace;
+#[path = "../presence_world/play.rs"]
+mod play;
 #[path = "../presence_world/poll.rs"]
 mod poll;
+#[path = "../presence_world/privacy.rs"]
+mod privacy;
 #[path = "../presence_world/question.rs"]
 mod question;
 #[path = "../presence_world/refresh.rs"]
@@ -38,6 +46,8 @@ mod registered;
 mod restart;
 #[path = "../presence_world/revoke.rs"]
 mod revoke;
+#[path = "../presence_world/sentences.rs"]
+mod sentences;
 #[path = "../presence_world/sequences.rs"]
 mod sequences;
 #[path = "../presence_world/sip_watcher.rs"]

@@ -137,7 +137,10 @@ fn presence_without_an_authorisation_reaches_nobody() {
 #[test]
 fn strangers_are_told_so() {
     let mut world = World::new();
-    world.xmpp("<presence from='x@other.test' to='romeo@example.net' type='subscribe'/>");
+    world.xmpp(&format!(
+        "<presence from='x@other.test' to='romeo@example.net' type='subscribe'><status>{}</status></presence>",
+        "x".repeat(200)
+    ));
     world.xmpp("<presence from='juliet@example.com' to='romeo@elsewhere.test' type='subscribe'/>");
     world.xmpp("<presence from='x@other.test' to='romeo@example.net'/>");
     assert_eq!(

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+mod abuse;
 mod addresses;
 mod agreement;
 mod calls;
@@ -12,15 +13,19 @@ mod forks;
 mod hostile;
 mod killed;
 mod limits;
+mod model;
 mod notifications;
 mod outage;
 mod pace;
+mod play;
 mod poll;
+mod privacy;
 mod question;
 mod refresh;
 mod registered;
 mod restart;
 mod revoke;
+mod sentences;
 mod sequences;
 mod sip_watcher;
 mod stage;
