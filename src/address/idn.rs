@@ -5,6 +5,9 @@
 //! In: a name in either alphabet, any case. Out: the one spelling it has in each world. Without foreign letters
 //! both are the same.
 //!
+//! XMPP servers know a domain by the letters that their operator wrote: Prosody 0.12 takes its A-labels for another
+//! host's name, in a stream header (`host-unknown`) as in an address.
+//!
 //! A few U-labels cannot be written on XMPP, since servers that still prepare names by RFC 6122 read another name:
 //! `straße.example` as `strasse.example`. Such a domain keeps its A-labels there.
 

@@ -116,6 +116,10 @@ mod tests {
             (5347, " a=b= ")
         );
         assert!(!format!("{component:?}").contains("a=b"));
+        for domain in ["xn--bro-hoa.example", "büro.example"] {
+            let value = format!("domain={domain};host=h;port=1;secret=s");
+            assert_eq!(Component::parse(&value).unwrap().domain, "büro.example");
+        }
     }
 
     #[test]

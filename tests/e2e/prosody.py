@@ -117,10 +117,12 @@ class Prosody(XmppServer):
 
     def account(self, user, password="secret"):
         """Makes an account; also while the server runs."""
-        host = "".join(c if c.isalnum() else f"%{ord(c):02x}" for c in self.domain)
-        accounts = self.folder / "data" / host / "accounts"
+        def named(text):
+            return "".join(c if c.isalnum() else f"%{ord(c):02x}" for c in text)
+
+        accounts = self.folder / "data" / named(self.domain) / "accounts"
         accounts.mkdir(parents=True, exist_ok=True)
-        (accounts / f"{user}.dat").write_text(f'return {{ ["password"] = "{password}" }};\n')
+        (accounts / f"{named(user)}.dat").write_text(f'return {{ ["password"] = "{password}" }};\n')
         return f"{user}@{self.domain}"
 
     def component_parameter(self):

@@ -443,3 +443,46 @@ fn two_gateways_in_a_circle_come_to_an_end() {
     let hops: Vec<_> = ring.crossed.iter().map(|(_, hops)| hops.unwrap()).collect();
     assert_eq!(hops, (0..70).rev().collect::<Vec<_>>());
 }
+
+/// One domain has users in both worlds, and each world a name for those of the other.
+#[test]
+fn a_domain_may_have_users_in_both_worlds() {
+    let mut config = Config::default();
+    for (name, value) in [
+        ("sip_domain", "example.net"),
+        ("xmpp_allow", "example.net"),
+        ("gwmap", "sip:example.net=phones.example.net"),
+        ("gwmap", "xmpp:example.net=chat.example.net"),
+        ("contact", "192.0.2.9:5060"),
+    ] {
+        config.set(name, value).unwrap();
+    }
+    config.finish().unwrap();
+    let config = Arc::new(config);
+    let link = config.link("phones.example.net", "example.net");
+    let mut gateway = Gateway::new(config, Snapshot::default(), 1, [7; 32], START);
+    gateway.handle(START, Input::LinkUp { link: link.clone() });
+    let text = between("sip:romeo@example.net", "sip:romeo@chat.example.net");
+    gateway.handle(START, Input::Request(Box::new(arriving(&text, true, 1))));
+    let outputs = gateway.drain().outputs;
+    let asked = outputs.iter().find_map(|output| match output {
+        Output::Stanza { stanza, link } => Some((stanza.clone().into_element(), link.clone())),
+        Output::Send(_) | Output::Reply(_) => None,
+    });
+    let (asked, over) = asked.unwrap();
+    assert_eq!(over, link);
+    assert_eq!(asked.attr("from"), Some("romeo@phones.example.net"));
+    assert_eq!(asked.attr("to"), Some("romeo@example.net"));
+    let asks = "<presence xmlns='jabber:client' from='romeo@example.net' \
+        to='romeo@phones.example.net' type='subscribe'/>";
+    let stanza = Stanza::from_element(asks.parse().unwrap()).unwrap();
+    gateway.handle(START, Input::Stanza(Box::new(Inbound { link, stanza })));
+    let outputs = gateway.drain().outputs;
+    let asked = outputs.iter().find_map(|output| match output {
+        Output::Send(send) if send.method == "SUBSCRIBE" => Some(send),
+        Output::Send(_) | Output::Reply(_) | Output::Stanza { .. } => None,
+    });
+    let asked = asked.unwrap();
+    assert_eq!(asked.request_uri, "sip:romeo@example.net");
+    assert_eq!(asked.from_uri, "sip:romeo@chat.example.net");
+}

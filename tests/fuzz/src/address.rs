@@ -2,7 +2,7 @@
 //! Addresses: what has a counterpart comes back from it, and what is printed is legal and reads back.
 
 use jid::Jid;
-use stox::address::{Aor, DomainMap, SipUri};
+use stox::address::{Aor, DomainMap, NumberPlan, SipUri};
 use stox::sip::NameAddr;
 
 /// Each line is tried as an address of every kind.
@@ -34,7 +34,14 @@ fn sip(map: &DomainMap, line: &str) {
     let read = SipUri::parse(&printed).unwrap();
     assert_eq!(read.to_string(), printed);
     if let Ok(agent) = map.sip_agent_on_xmpp(&uri) {
-        assert_eq!(agent.to_string().parse(), Ok(agent));
+        assert_eq!(agent.to_string().parse(), Ok(agent.clone()));
+        let back = map.sip_agent_from_xmpp(&agent).unwrap();
+        assert_eq!(map.sip_agent_on_xmpp(&back), Ok(agent));
+    }
+    let mut plan = NumberPlan::default();
+    plan.add("+=sip.example").unwrap();
+    if let Ok(aor) = plan.aor(&uri) {
+        assert_eq!(Aor::parse(&aor.to_string()).as_ref(), Ok(&aor));
     }
     let Ok(aor) = Aor::from_uri(&uri) else {
         return;
@@ -62,15 +69,22 @@ fn xmpp(map: &DomainMap, line: &str) {
     let bare = jid.to_bare();
     if let Ok(aor) = map.xmpp_user_on_sip(&bare) {
         legal(&aor.to_string());
-        assert_eq!(map.xmpp_user_from_sip(&aor), Ok(bare.clone()));
+        // The domain may have been in the other alphabet.
+        let back = map.xmpp_user_from_sip(&aor).unwrap();
+        assert_eq!(back.node(), bare.node());
+        assert_eq!(map.xmpp_user_on_sip(&back), Ok(aor));
     }
     if let Ok(aor) = map.sip_user_from_xmpp(&bare) {
-        assert_eq!(map.sip_user_on_xmpp(&aor), Ok(bare));
+        let back = map.sip_user_on_xmpp(&aor).unwrap();
+        assert_eq!(back.node(), bare.node());
+        assert_eq!(map.sip_user_from_xmpp(&back), Ok(aor));
     }
     if let Ok(uri) = map.xmpp_agent_on_sip(&jid) {
         let printed = uri.to_string();
         legal(&printed);
-        assert_eq!(SipUri::parse(&printed), Ok(uri));
+        assert_eq!(SipUri::parse(&printed), Ok(uri.clone()));
+        let back = map.xmpp_agent_from_sip(&uri).unwrap();
+        assert_eq!(map.xmpp_agent_on_sip(&back), Ok(uri));
     }
 }
 

@@ -51,6 +51,32 @@ async fn stanzas_go_both_ways_by_dialback() {
     );
 }
 
+/// DNS and certificates have the A-labels of a domain, streams and stanzas its letters; it is one domain on one stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_domain_of_another_script_is_one_domain() {
+    for kind in [Certificate::Good, Certificate::Stranger] {
+        let net = Net::new().await;
+        let mut a = Node::join(&net, "xn--bro-hoa.example", |n| n.certificate = kind).await;
+        let mut b = Node::join(&net, "xn--bcher-kva.example", |n| n.certificate = kind).await;
+        a.send(
+            "bücher.example",
+            message("u@büro.example", "v@bücher.example", "1"),
+        );
+        b.expect_message("1").await;
+        b.send(
+            "büro.example",
+            message("v@bücher.example", "u@büro.example", "2"),
+        );
+        a.expect_message("2").await;
+        let spelt = message("v@xn--bcher-kva.example", "u@xn--bro-hoa.example", "3");
+        b.send("büro.example", spelt);
+        a.expect_message("3").await;
+        for view in a.views() {
+            assert_eq!(view.link, "büro.example/bücher.example");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_dialback_a_bad_certificate_is_refused_and_the_sender_is_told() {
     let net = Net::new().await;

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::address::DomainPattern;
+use crate::address::{DomainPattern, to_u_labels};
 use crate::config::{Config, Reached};
 use crate::stanza::Stanza;
 use crate::xmpp::dns::tests::name_server::NameServer;
@@ -67,7 +67,8 @@ pub(super) struct Plan {
 
 /// One gateway.
 pub(super) struct Node {
-    domain: &'static str,
+    /// Its name on XMPP.
+    domain: String,
     federation: Federation,
     events: mpsc::Receiver<LinkEvent>,
     seen: VecDeque<LinkEvent>,
@@ -237,7 +238,7 @@ impl Node {
         config.resolvers = vec![net.dns.address];
         let (sender, events) = mpsc::channel(64);
         Self {
-            domain,
+            domain: to_u_labels(domain).into_owned(),
             federation: Federation::join(Arc::new(config), plan.timing, sender).unwrap(),
             events,
             seen: VecDeque::new(),
@@ -262,7 +263,7 @@ impl Node {
     }
 
     pub(super) fn send(&self, remote: &str, stanza: Stanza) {
-        self.federation.send(self.domain, remote, stanza).unwrap();
+        self.federation.send(&self.domain, remote, stanza).unwrap();
     }
 
     pub(super) fn send_as(&self, local: &str, remote: &str, stanza: Stanza) {
