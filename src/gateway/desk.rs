@@ -36,6 +36,8 @@ pub(super) enum Purpose {
     Notify(DialogId),
     /// A SUBSCRIBE of a dialog in which we are the subscriber.
     Subscribe(DialogId),
+    /// A SUBSCRIBE of these whose dialog is gone.
+    Outlived(Pair),
 }
 
 /// Shared by both directions; owns no state of either.
@@ -148,6 +150,13 @@ impl Desk {
             .set(Timer::ResultDue(id), now.plus_ms(RESULT_DUE_MS));
         self.batch.outputs.push(Output::Send(Box::new(request)));
         id
+    }
+
+    /// A SUBSCRIBE under way whose dialog is given up: should it be refused, that still counts.
+    pub(super) fn outlives(&mut self, id: RequestId, pair: &Pair) {
+        if let Some(purpose) = self.requests.get_mut(&id) {
+            *purpose = Purpose::Outlived(pair.clone());
+        }
     }
 
     /// The purpose of a request whose result has come; `None` for one of another generation, or one that was

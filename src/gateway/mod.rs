@@ -7,6 +7,7 @@
 
 mod backoff;
 mod contact_presence;
+mod credential;
 mod desk;
 mod dialog;
 mod identity;

@@ -222,6 +222,10 @@ impl Gateway {
                 self.xmpp_watchers
                     .subscribed(&mut self.desk, now, id, result);
             }
+            Some(Purpose::Outlived(pair)) => {
+                self.xmpp_watchers
+                    .refused_late(&mut self.desk, now, &pair, result.status);
+            }
             None => {}
         }
     }

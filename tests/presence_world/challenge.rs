@@ -3,7 +3,7 @@
 
 use stox::record::{AuthorizationState, Direction};
 
-use crate::wire::{ASKS, LEAVES, accepted, header, notify, response};
+use crate::wire::{APPROVED, ASKS, LEAVES, accepted, header, notify, response, state, subscribe};
 use crate::world::World;
 
 const CREDENTIAL: (&str, &str) = ("credential", "realm=b.example;user=gateway;password=secret");
@@ -99,4 +99,36 @@ fn a_challenge_that_cannot_be_met_ends_no_authorisation() {
         let later = world.next_sent(60);
         assert_ne!(later.call_id, send.call_id);
     }
+}
+
+#[test]
+fn a_phone_may_ask_who_notifies() {
+    let mut world = World::with(&[CREDENTIAL, ("notify_interval", "0")]);
+    world.sip(&subscribe(1, "", ""));
+    let first = world.sent_one();
+    world.result(first.id, 401, &response(&first, "401 Who", "x", ASKED));
+    let second = world.sent_one();
+    assert_eq!(
+        (second.method.as_str(), second.cseq),
+        ("NOTIFY", first.cseq + 1)
+    );
+    assert_eq!(state(&second), state(&first));
+    assert!(header(&second, "Authorization").contains("nonce=\"n1\""));
+    world.result(second.id, 200, "");
+    world.xmpp(APPROVED);
+    let third = world.sent_one();
+    assert_eq!(header(&third, "Authorization"), "");
+    for _ in 0..2 {
+        let send = if world.sent.is_empty() {
+            third.clone()
+        } else {
+            world.sent_one()
+        };
+        world.result(send.id, 401, &response(&send, "401 Who", "x", ASKED));
+    }
+    assert!(world.sent.is_empty(), "once for each");
+    assert_eq!(
+        world.authorization(Direction::ToXmpp),
+        Some(AuthorizationState::Granted)
+    );
 }

@@ -122,3 +122,34 @@ fn what_is_owed_is_said_when_the_link_is_back() {
     assert_eq!(world.stored(Direction::ToSip), None);
     assert_eq!(world.gateway.status().pairs, 0);
 }
+
+#[test]
+fn a_watcher_who_waits_is_told_so_though_the_process_died_before() {
+    let mut world = World::new();
+    world.sip(&subscribe(1, "", ""));
+    world.sent.clear();
+    world.restart();
+    world.pass(1);
+    let told = world.notifies();
+    assert_eq!(told.len(), 1);
+    assert!(state(&told[0]).starts_with("pending"));
+    world.pass(60);
+    assert!(world.notifies().is_empty(), "once");
+}
+
+/// Seen by `agreement` once: the answer to a `subscribe` of one who was approved long ago is lost.
+#[test]
+fn what_a_granted_watcher_is_answered_is_said_again_after_an_outage() {
+    let (mut world, _) = watching();
+    world.restart();
+    world.said();
+    world.xmpp(ASKS);
+    world.said();
+    world.link(false);
+    world.link(true);
+    assert!(
+        world
+            .said()
+            .contains(&"subscribed romeo@example.net>juliet@example.com".to_owned())
+    );
+}

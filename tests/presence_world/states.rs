@@ -138,23 +138,11 @@ fn what_an_xmpp_watcher_says_does_what_the_tables_say() {
         (ASKS, PENDING, NOTHING, NOTHING, PENDING),
         (ASKS, GRANTED, ("", answered), ("", answered), GRANTED),
         (ASKS, CANCELLED, ("3600", &[]), NOTHING, PENDING),
-        // Table 7. One whose `unsubscribed` may be lost hears it again.
-        (
-            LEAVES,
-            NONE,
-            ("", &[unsubscribed]),
-            ("", &[unsubscribed]),
-            NONE,
-        ),
+        // Table 7, and RFC 6121 §3.3.3: ignored from one who has no authorisation.
+        (LEAVES, NONE, NOTHING, NOTHING, NONE),
         (LEAVES, PENDING, NOTHING, NOTHING, NONE),
         (LEAVES, GRANTED, ("0", &[gone]), ("", &[unsubscribed]), NONE),
-        (
-            LEAVES,
-            CANCELLED,
-            ("", &[unsubscribed]),
-            ("", &[unsubscribed]),
-            NONE,
-        ),
+        (LEAVES, CANCELLED, NOTHING, NOTHING, NONE),
         // RFC 6121 §4.3.2; an unknown prober may be one whom this side forgot, so the contact is asked.
         (PROBES, NONE, ("3600", &[]), NOTHING, NONE),
         (PROBES, PENDING, NOTHING, NOTHING, PENDING),

@@ -383,3 +383,27 @@ fn one_who_leaves_a_dead_contact_is_told_so() {
         assert_eq!((status.pairs, status.deadlines), (0, 0));
     }
 }
+
+#[test]
+fn a_refusal_that_comes_after_its_dialog_was_given_up_still_counts() {
+    for (status, ends) in [
+        (403, true),
+        (489, true),
+        (603, true),
+        (480, false),
+        (200, false),
+    ] {
+        let (mut world, send) = watching();
+        let refresh = world.next_refresh();
+        let text = notify(&send, 2, "ffd2", "terminated;reason=deactivated", None);
+        world.sip(&text);
+        let again = world.sent_one();
+        assert_eq!(again.to_tag, None);
+        world.said();
+        world.result(refresh.id, status, "");
+        let gone = world.authorization(Direction::ToSip).is_none();
+        assert_eq!(gone, ends, "{status}");
+        let unsubscribed = "unsubscribed romeo@example.net>juliet@example.com".to_owned();
+        assert_eq!(world.said().contains(&unsubscribed), ends, "{status}");
+    }
+}

@@ -69,6 +69,10 @@ struct Notifier {
     owed: Owed,
     /// When the last NOTIFY that showed presence left; long ago if none has.
     told: Moment,
+    /// The next NOTIFY answers a challenge.
+    proof: Option<Box<(String, String)>>,
+    /// The last one did.
+    proven: bool,
 }
 
 /// What a watcher is still to be told. A NOTIFY always carries the whole state, but for a change that is told apart.
@@ -154,7 +158,15 @@ impl SipWatchers {
             overdue(now, self.notifiers.len())
         };
         desk.timers.set(Timer::NotifierExpires(record.id), expires);
+        let turn = overdue(now, self.notifiers.len());
         self.add(desk, Dialog::restored(record), Phase::Open);
+        if authorization == Some(AuthorizationState::Pending)
+            && let Some(notifier) = self.notifiers.get_mut(&record.id)
+        {
+            // The first NOTIFY may not have left; of one who is approved a probe brings news.
+            notifier.owed = Owed::State;
+            desk.timers.set(Timer::NotifyPaced(record.id), turn);
+        }
     }
 
     fn add(&mut self, desk: &mut Desk, mut dialog: Dialog, phase: Phase) {
@@ -171,6 +183,8 @@ impl SipWatchers {
                 phase,
                 owed: Owed::Nothing,
                 told: Moment::default(),
+                proof: None,
+                proven: false,
             },
         );
     }

@@ -11,12 +11,12 @@ use crate::mapping::presence::{Availability, to_pidf};
 use crate::record::{AuthorizationState, DialogId, Moment};
 use crate::sip::{SubscriptionState, TerminationReason, retry_after};
 
-use super::super::RequestResult;
 use super::super::contact_presence::{ContactPresence, offline};
 use super::super::desk::{Departure, Desk, Purpose};
 use super::super::dialog::{Dialog, ends_usage};
 use super::super::resources::Resources;
 use super::super::timers::Timer;
+use super::super::{RequestResult, credential};
 use super::question::come_back;
 use super::{Ending, LastBody, Notifier, Owed, Phase, SipWatchers};
 
@@ -102,6 +102,9 @@ impl SipWatchers {
         notifier.dialog.follow_flow(&mut send);
         send.headers
             .push(("Subscription-State".to_owned(), state.to_string()));
+        notifier.proven = notifier.proof.is_some();
+        send.headers
+            .extend(notifier.proof.take().map(|proof| *proof));
         if let Some(document) = document {
             notifier.told = now;
             send.headers
@@ -127,7 +130,18 @@ impl SipWatchers {
         if notifier.phase == Phase::Ended {
             self.remove(desk, id);
         } else if result.status.is_success() {
+            notifier.proven = false;
             self.notify_owed(desk, now, id);
+        } else if !notifier.proven
+            && let Some(proof) = credential::answer(
+                desk,
+                result,
+                "NOTIFY",
+                notifier.dialog.texts().remote_target,
+            )
+        {
+            notifier.proof = Some(Box::new(proof));
+            self.notify(desk, now, id, Owed::State);
         } else if ends_usage(result.status) {
             let was_watching = notifier.phase == Phase::Open;
             let departure = departure(desk, &notifier.dialog);

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Challenges of servers beyond this Kamailio (RFC 3261 §22.2): each SUBSCRIBE is sent once more with the
-//! `credential` for the realm, within the same dialog and with the next CSeq.
+//! Challenges to our SUBSCRIBEs (RFC 3261 §22.2): each is sent once more with the credential, within the same
+//! dialog and with the next CSeq.
 
 use crate::record::{DialogId, Moment};
-use crate::sip::{Challenge, Headers, Login};
 
-use super::super::RequestResult;
 use super::super::desk::Desk;
+use super::super::{RequestResult, credential};
 use super::{Phase, XmppWatchers};
 
 impl XmppWatchers {
-    /// Answers a 401 or 407; `false` if that cannot be done, or was not enough.
+    /// Answers a 401 or 407; `false` if it is none, if that cannot be done, or was not enough.
     pub(super) fn answer_challenge(
         &mut self,
         desk: &mut Desk,
@@ -18,8 +17,7 @@ impl XmppWatchers {
         id: DialogId,
         result: &RequestResult,
     ) -> bool {
-        let (Some(subscription), Some(response)) = (self.subscriptions.get(&id), &result.response)
-        else {
+        let Some(subscription) = self.subscriptions.get(&id) else {
             return false;
         };
         let expires = match subscription.phase {
@@ -31,32 +29,11 @@ impl XmppWatchers {
         if subscription.answered {
             return false;
         }
-        let target = subscription.dialog.texts().remote_target.to_owned();
-        let (asked, answer) = if result.status.0 == 401 {
-            ("WWW-Authenticate", "Authorization")
-        } else {
-            ("Proxy-Authenticate", "Proxy-Authorization")
-        };
-        let Some(value) = credentials(desk, &response.headers, asked, &target) else {
+        let target = subscription.dialog.texts().remote_target;
+        let Some(proof) = credential::answer(desk, result, "SUBSCRIBE", target) else {
             return false;
         };
-        let header = (answer.to_owned(), value);
-        self.send_with(desk, now, id, expires, Some(header));
+        self.send_with(desk, now, id, expires, Some(proof));
         true
     }
-}
-
-/// The answer to the first challenge that there is a credential for.
-fn credentials(desk: &mut Desk, headers: &Headers, asked: &str, target: &str) -> Option<String> {
-    let cnonce = desk.identity.tag();
-    let mut challenges = headers.all(asked).filter_map(Challenge::parse);
-    challenges.find_map(|challenge| {
-        let mut known = desk.config.credentials.iter();
-        let credential = known.find(|c| c.realm == challenge.realm)?;
-        let login = Login {
-            user: &credential.user,
-            password: &credential.password,
-        };
-        Some(challenge.answer(login, "SUBSCRIBE", target, &cnonce))
-    })
 }

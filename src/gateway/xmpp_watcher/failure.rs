@@ -3,7 +3,7 @@
 
 use crate::address::Pair;
 use crate::record::{DialogId, Moment};
-use crate::sip::{DeltaSeconds, Headers, Package, retry_after};
+use crate::sip::{DeltaSeconds, Headers, Package, Status, retry_after};
 
 use super::super::RequestResult;
 use super::super::backoff::backoff_ms;
@@ -68,6 +68,27 @@ impl XmppWatchers {
                 self.remove(desk, id);
                 self.unreachable(desk, now, pair, wait);
             }
+        }
+    }
+
+    /// A SUBSCRIBE failed whose dialog had been given up before: of its answers only a refusal still counts.
+    pub(in super::super) fn refused_late(
+        &mut self,
+        desk: &mut Desk,
+        now: Moment,
+        pair: &Pair,
+        status: Status,
+    ) {
+        let standing = self.standing(pair);
+        if !matches!(status.0, 403 | 489 | 603) || !standing.is_wanted() {
+            return;
+        }
+        let next_hop = desk.config.outbound_proxy.as_deref().unwrap_or_default();
+        let granted = matches!(standing, Standing::Granted(_));
+        if granted && !self.refusals.believe(next_hop, now) {
+            desk.counters.refusals_held += 1;
+        } else {
+            self.cancelled(desk, now, pair);
         }
     }
 

@@ -191,6 +191,12 @@ impl XmppWatchers {
             desk.change(change);
         }
         let dialog = &subscription.dialog;
+        if let Some(request) = dialog.in_flight
+            && dialog.package == Package::Presence
+            && matches!(subscription.phase, Phase::Trying | Phase::Open)
+        {
+            desk.outlives(request, &dialog.pair);
+        }
         desk.quota.closed(Direction::ToSip, &dialog.pair);
         self.calls.remove(dialog);
         if let Some(watcher) = self.watchers.get_mut(&dialog.pair) {

@@ -29,6 +29,12 @@ impl XmppWatchers {
             Standing::Granted(_) => {
                 self.tell_subscribed(desk, pair);
                 self.tell_all(desk, pair, pair.xmpp.clone().into());
+                // Should this be lost with its link, it is said again.
+                if let Some(watcher) = self.watchers.get_mut(pair)
+                    && let Standing::Granted(grant) = &mut watcher.standing
+                {
+                    grant.informed = true;
+                }
             }
             Standing::Pending => {}
             Standing::Stranger | Standing::Leaving | Standing::Cancelled => {
@@ -102,10 +108,15 @@ impl XmppWatchers {
         }
     }
 
-    /// `unsubscribe`: the authorisation ends now, the subscription as soon as it can (F16-F25).
+    /// `unsubscribe`: the authorisation ends now, the subscription as soon as it can (F16-F25). From one who has
+    /// none it is not answered (RFC 6121 §3.3.3).
     pub(in super::super) fn left(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
         desk.timers.stop(&Timer::SubscribeAgain(pair.clone()));
         desk.timers.stop(&Timer::WatchCalls(pair.clone()));
+        let had_one = match self.standing(pair) {
+            Standing::Pending | Standing::Granted(_) | Standing::Leaving => true,
+            Standing::Stranger | Standing::Cancelled => false,
+        };
         self.stand(desk, now, pair, Standing::Stranger);
         self.tell_gone(desk, pair);
         let dialogs = self
@@ -117,11 +128,13 @@ impl XmppWatchers {
         for id in dialogs {
             waiting |= self.close(desk, now, id);
         }
-        if waiting {
+        if waiting && had_one {
             self.stand(desk, now, pair, Standing::Leaving);
-        } else {
-            desk.presence_of_type(pair, Type::Unsubscribed);
-            self.forget_if_idle(pair);
+            return;
         }
+        if had_one {
+            desk.presence_of_type(pair, Type::Unsubscribed);
+        }
+        self.forget_if_idle(pair);
     }
 }

@@ -126,7 +126,7 @@ impl XmppWatchers {
         };
         subscription.dialog.in_flight = None;
         let pair = subscription.dialog.pair.clone();
-        if matches!(result.status.0, 401 | 407) && self.answer_challenge(desk, now, id, result) {
+        if self.answer_challenge(desk, now, id, result) {
             return;
         }
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
