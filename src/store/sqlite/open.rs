@@ -40,10 +40,10 @@ CREATE TABLE dialog (
 ) STRICT;
 ";
 
-/// Makes schema 2 of schema 1.
+/// Makes schema 2 of schema 1. Nobody counts as unheard of for having been there before.
 const FROM_1: &str = "
 ALTER TABLE authorization ADD COLUMN heard INTEGER NOT NULL DEFAULT 0;
-UPDATE authorization SET heard = since;
+UPDATE authorization SET heard = max(since, CAST(strftime('%s', 'now') AS INTEGER) * 1000);
 ALTER TABLE dialog ADD COLUMN package TEXT NOT NULL DEFAULT 'presence';
 ";
 
@@ -259,6 +259,39 @@ mod tests {
         drop((connection, lock));
         let newer = refused(&path);
         assert!(newer.contains("schema 3, this one knows 2"), "{newer}");
+    }
+
+    #[test]
+    fn an_older_schema_is_brought_up_to_date() {
+        let folder = Folder::new();
+        let path = folder.database();
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(&format!(
+                "PRAGMA application_id = {APPLICATION}; PRAGMA user_version = 1;
+                 CREATE TABLE authorization (
+                     sip TEXT NOT NULL, xmpp TEXT NOT NULL, direction TEXT NOT NULL, state TEXT NOT NULL,
+                     since INTEGER NOT NULL, PRIMARY KEY (sip, xmpp, direction)) STRICT;
+                 CREATE TABLE dialog (
+                     id TEXT PRIMARY KEY, sip TEXT NOT NULL, xmpp TEXT NOT NULL, direction TEXT NOT NULL,
+                     active INTEGER NOT NULL, expires_at INTEGER NOT NULL, rest BLOB NOT NULL) STRICT;
+                 INSERT INTO authorization VALUES ('sip:r@s.example', 'j@x.example', 'to_sip', 'granted', 7);
+                 INSERT INTO dialog VALUES ('0', '', '', '', 1, 9, x'01');"
+            ))
+            .unwrap();
+        for _ in 0..2 {
+            let (connection, _lock) = open(&path).unwrap();
+            let (since, heard): (i64, i64) = connection
+                .query_row("SELECT since, heard FROM authorization", [], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+                .unwrap();
+            assert!(since == 7 && heard > 1_700_000_000_000, "{since} {heard}");
+            let package: String = connection
+                .query_row("SELECT package FROM dialog", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(package, "presence");
+        }
     }
 
     #[test]
