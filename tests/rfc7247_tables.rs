@@ -113,7 +113,12 @@ proptest! {
     fn any_resource_comes_back_from_gr(resource in r"\PC{1,20}") {
         let map = DomainMap::default();
         let Ok(jid) = Jid::new(&format!("foo@xmpp.example/{resource}")) else { return Ok(()) };
-        let uri = map.xmpp_agent_on_sip(&jid).unwrap().to_string();
+        // What XMPP servers read differently does not cross.
+        let Ok(uri) = map.xmpp_agent_on_sip(&jid) else {
+            prop_assert!(!resource.is_ascii());
+            return Ok(());
+        };
+        let uri = uri.to_string();
         prop_assert!(uri.is_ascii(), "{}", uri);
         let back = map.sip_agent_on_xmpp(&SipUri::parse(&uri).unwrap());
         prop_assert_eq!(back, Ok(jid));
