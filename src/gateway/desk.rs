@@ -197,6 +197,11 @@ impl Desk {
         self.config.link(&local, remote)
     }
 
+    /// Whether the link between the users of a pair is known to be down.
+    pub(super) fn is_cut_off(&self, pair: &Pair) -> bool {
+        self.links.is_lost(&self.link_of(pair))
+    }
+
     /// Whether stanzas can be sent between the users of a pair.
     pub(super) fn can_reach(&self, pair: &Pair) -> bool {
         self.links.is_up(&self.link_of(pair))

@@ -13,6 +13,8 @@ use crate::stanza::LinkName;
 #[derive(Debug, Default)]
 pub(super) struct Links {
     components_up: BTreeSet<LinkName>,
+    /// Components' links that went, or could not be made.
+    components_lost: BTreeSet<LinkName>,
     /// Whether links between servers can be made.
     federation: bool,
     outages: BTreeMap<LinkName, Outage>,
@@ -48,6 +50,14 @@ impl Links {
         }
     }
 
+    /// Whether a link is known to be down; of one that is still to come nothing is known.
+    pub(super) fn is_lost(&self, link: &LinkName) -> bool {
+        match link {
+            LinkName::Component(_) => self.components_lost.contains(link),
+            LinkName::S2s { .. } => self.federation && !self.is_up(link),
+        }
+    }
+
     /// Whether stanzas can be sent over a link that it has not failed to carry.
     pub(super) fn is_sound(&self, link: &LinkName) -> bool {
         self.is_up(link) && !self.outages.contains_key(link)
@@ -62,6 +72,7 @@ impl Links {
     pub(super) fn came(&mut self, link: &LinkName) -> bool {
         match link {
             LinkName::Component(_) => {
+                self.components_lost.remove(link);
                 self.components_up.insert(link.clone());
                 true
             }
@@ -72,8 +83,14 @@ impl Links {
     /// A link is lost, or could not be made.
     pub(super) fn went(&mut self, link: &LinkName) -> Loss {
         match link {
-            LinkName::Component(_) if self.components_up.remove(link) => Loss::New,
-            LinkName::Component(_) => Loss::Again(0),
+            LinkName::Component(_) => {
+                self.components_lost.insert(link.clone());
+                if self.components_up.remove(link) {
+                    Loss::New
+                } else {
+                    Loss::Again(0)
+                }
+            }
             LinkName::S2s { .. } => match self.outages.get_mut(link) {
                 Some(outage) => {
                     outage.failures = outage.failures.saturating_add(1);
@@ -118,14 +135,16 @@ mod tests {
         let component = LinkName::component("sip.example");
         let s2s = LinkName::s2s("sip.example", "xmpp.example");
         assert!(!links.is_up(&component) && !links.is_up(&s2s));
+        assert!(!links.is_lost(&component) && !links.is_lost(&s2s));
         links.federation_came();
         assert!(!links.is_up(&component) && links.is_up(&s2s));
         assert!(links.came(&component), "told whatever was before");
         assert!(!links.came(&s2s), "made when it was needed");
         for link in [&component, &s2s] {
             assert!(links.is_sound(link));
+            assert!(!links.is_lost(link));
             assert_eq!(links.went(link), Loss::New);
-            assert!(!links.is_up(link));
+            assert!(!links.is_up(link) && links.is_lost(link));
         }
         assert_eq!(links.went(&component), Loss::Again(0));
         assert_eq!(links.went(&s2s), Loss::Again(1));

@@ -8,6 +8,7 @@ mod addresses;
 mod agreement;
 mod calls;
 mod challenge;
+mod component;
 mod crowd;
 mod forks;
 mod hostile;

@@ -153,3 +153,19 @@ fn what_a_granted_watcher_is_answered_is_said_again_after_an_outage() {
             .contains(&"subscribed romeo@example.net>juliet@example.com".to_owned())
     );
 }
+
+#[test]
+fn contacts_are_asked_though_the_link_comes_later() {
+    let (mut world, _) = watching();
+    world.restart_without_links();
+    world.pass(1);
+    assert_eq!(world.sent_one().to_tag.as_deref(), Some("ffd2"));
+
+    let mut world = World::new();
+    world.xmpp(ASKS);
+    let first = world.sent_one();
+    world.result(first.id, 480, "");
+    world.restart_without_links();
+    world.pass(1);
+    assert_eq!(world.sent_one().to_tag, None);
+}

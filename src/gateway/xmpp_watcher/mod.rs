@@ -21,7 +21,7 @@ mod stanza;
 mod subscribe;
 mod waiting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 use smallvec::SmallVec;
@@ -55,6 +55,8 @@ pub(super) struct XmppWatchers {
     ledger: Ledger,
     refusals: Refusals,
     waiting: Waiting,
+    /// Pairs whose SUBSCRIBE was withheld while their link was down.
+    withheld: BTreeSet<Pair>,
     /// Who is to be told what a poll finds.
     polls: BTreeMap<DialogId, Jid>,
     /// Who is still to be told that a link came.
@@ -137,6 +139,7 @@ impl XmppWatchers {
             ledger: Ledger::new(Direction::ToSip),
             refusals: Refusals::default(),
             waiting: Waiting::default(),
+            withheld: BTreeSet::new(),
             polls: BTreeMap::new(),
             walks: Walks::default(),
             missed: Vec::new(),
@@ -213,6 +216,7 @@ impl XmppWatchers {
             .is_some_and(|w| w.standing == Standing::Stranger && w.dialogs.is_empty());
         if idle {
             self.waiting.remove(pair);
+            self.withheld.remove(pair);
             self.watchers.swap_remove(pair);
         }
     }
@@ -276,7 +280,7 @@ impl XmppWatchers {
             let Some((pair, watcher)) = self.watchers.get_index(place) else {
                 continue;
             };
-            if !watcher.standing.may_have_missed() {
+            if !watcher.standing.may_have_missed() && !self.withheld.contains(pair) {
                 continue;
             }
             let link = desk.link_of(pair);
@@ -287,6 +291,7 @@ impl XmppWatchers {
                 let pair = pair.clone();
                 told += MISSED;
                 self.tell_missed(desk, now, &pair);
+                self.ask_withheld(desk, now, &pair);
                 if news == News::Tried {
                     self.walks.told(&link);
                 }

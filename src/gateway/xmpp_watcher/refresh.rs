@@ -22,8 +22,10 @@ const MARGIN_MS: u64 = 5_000;
 /// The pause before a refresh that was put off is tried again, at most.
 const PUT_OFF_MS: u64 = 60_000;
 
-/// When a link is back, contacts whose subscriptions are gone are asked within so long.
+/// When a link is back, contacts whose SUBSCRIBEs were withheld are asked within so long, or so much for each of
+/// them.
 const SOON_MS: u64 = 30_000;
+const EACH_MS: u64 = 5;
 
 /// The memory of when a watcher was heard of is so many times as fine as `watcher_idle`.
 const FINENESS: u64 = 8;
@@ -86,7 +88,7 @@ impl XmppWatchers {
             // It runs out, and he is asked for again by his next probe or `subscribe`.
             return;
         }
-        if !desk.can_reach(&pair) {
+        if desk.is_cut_off(&pair) {
             return put_off(desk, now, id);
         }
         let wait = u64::from(desk.config.probe_timeout) * 1000;
@@ -129,11 +131,16 @@ impl XmppWatchers {
         }
     }
 
-    /// The link is back: a contact whose subscription has gone meanwhile is asked before his turn.
-    pub(super) fn ask_soon(&self, desk: &mut Desk, now: Moment, pair: &Pair) {
+    /// The link is back: a contact whose SUBSCRIBE was withheld is asked before his turn.
+    pub(super) fn ask_withheld(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
+        let all = u64::try_from(self.withheld.len()).unwrap_or(u64::MAX);
+        if !self.withheld.remove(pair) {
+            return;
+        }
         let again = Timer::SubscribeAgain(pair.clone());
-        let soon = now.plus_ms(desk.identity.between(0, SOON_MS));
-        if self.live(pair).is_empty() && desk.timers.due(&again).is_some_and(|due| due > soon) {
+        let within = SOON_MS.max(all.saturating_mul(EACH_MS));
+        let soon = now.plus_ms(desk.identity.between(0, within));
+        if desk.timers.due(&again).is_some_and(|due| due > soon) {
             desk.timers.set(again, soon);
         }
     }

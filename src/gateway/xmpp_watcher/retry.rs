@@ -36,11 +36,12 @@ impl XmppWatchers {
         if !served || !self.live(pair).is_empty() {
             return;
         }
-        if desk.can_reach(pair) {
-            self.open(desk, now, pair);
-        } else {
+        if desk.is_cut_off(pair) {
             // Nobody could be told; when the link is back, the contact is asked soon.
+            self.withheld.insert(pair.clone());
             self.try_later(desk, now, pair, None);
+        } else {
+            self.open(desk, now, pair);
         }
     }
 

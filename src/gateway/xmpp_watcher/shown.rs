@@ -177,7 +177,6 @@ impl XmppWatchers {
             }
         }
         self.tell_changes(desk, pair);
-        self.ask_soon(desk, now, pair);
     }
 
     /// What the live dialogs of a pair show; a resource that one of them shows as available is.

@@ -36,6 +36,7 @@ impl XmppWatchers {
             return;
         };
         self.waiting.remove(pair);
+        self.withheld.remove(pair);
         let mut dialog = Dialog::new(&record);
         let id = dialog.id();
         desk.change(dialog.put());
