@@ -247,7 +247,7 @@ def test_a_stranger_gets_no_more_than_he_sends(stage):
         ratios[name] = round(len(response.text.encode()) / len(text.encode()), 2)
 
     measure("403", 403)
-    measure("403 to another method", 403, "MESSAGE")
+    measure("405", 405, "MESSAGE")
     measure("413", 413, headers=EVENT + [("Content-Type", "text/plain")], body="x" * 513)
     measure("481", 481, "NOTIFY", to_tag="x")
     measure("OPTIONS", 200, "OPTIONS")
