@@ -378,3 +378,31 @@ fn another_package_is_refused_in_words() {
         assert_eq!(world.gateway.status().pairs, 0);
     }
 }
+
+/// Her refusal could be taken for the answer to the probe, were both under way.
+#[test]
+fn a_question_waits_for_the_answer_to_a_probe() {
+    for answered in [true, false] {
+        let mut world = World::new();
+        let once = subscribe(1, "", "Expires: 0\n").replace("AA5A8BE5", "once");
+        world.sip(&once);
+        assert_eq!(world.said(), ["probe romeo@example.net>juliet@example.com"]);
+        world.sip(&subscribe(1, "", ""));
+        assert!(world.said().is_empty());
+        if answered {
+            world.xmpp(DECLINED);
+        } else {
+            world.pass(6);
+        }
+        assert_eq!(world.said(), [ASKED]);
+        world.notifies();
+        world.xmpp(DECLINED);
+        assert_eq!(
+            world.stored(Direction::ToXmpp),
+            Some(AuthorizationState::Refused)
+        );
+        assert!(state(world.notifies().last().unwrap()).starts_with("terminated;reason=rejected"));
+        world.pass(60);
+        assert!(world.said().is_empty(), "asked once");
+    }
+}

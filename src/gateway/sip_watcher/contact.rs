@@ -48,9 +48,10 @@ impl SipWatchers {
     pub(in super::super) fn declined(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
         let authorization = self.watches.get(pair).and_then(|w| w.authorization);
         match authorization {
-            // The answer to the probe of a one-shot SUBSCRIBE that came before the question.
+            // The answer to the probe of a one-shot SUBSCRIBE, for which the question waits.
             Some(AuthorizationState::Pending) if self.is_fetched(pair) => {
                 self.end_fetches(desk, now, pair, TerminationReason::Timeout);
+                self.ask(desk, now, pair);
             }
             Some(AuthorizationState::Pending | AuthorizationState::Granted) => {
                 self.authorize(desk, now, pair, Some(AuthorizationState::Refused));
@@ -85,7 +86,7 @@ impl SipWatchers {
         }
     }
 
-    fn is_fetched(&self, pair: &Pair) -> bool {
+    pub(super) fn is_fetched(&self, pair: &Pair) -> bool {
         self.watches.get(pair).is_some_and(|watch| {
             watch.dialogs.iter().any(|id| {
                 self.notifiers

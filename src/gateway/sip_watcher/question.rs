@@ -55,6 +55,18 @@ impl SipWatchers {
         asked
     }
 
+    /// Asks the contact of a pair that has just become undecided: after a probe that is waited for, or what he
+    /// decides would be taken for its answer.
+    pub(super) fn ask_first(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) {
+        if self.is_fetched(pair) {
+            let wait = u64::from(desk.config.probe_timeout);
+            desk.timers
+                .set(Timer::AskAgain(pair.clone()), now.plus_secs(wait));
+        } else {
+            self.ask(desk, now, pair);
+        }
+    }
+
     /// Asks an undecided contact again over a link that was down, as the question may be lost; `false` if that
     /// is to wait.
     pub(super) fn ask_over_new_link(&mut self, desk: &mut Desk, now: Moment, pair: &Pair) -> bool {

@@ -67,7 +67,7 @@ impl SipWatchers {
             (None | Some(AuthorizationState::Refused | AuthorizationState::Cancelled), _) => {
                 self.authorize(desk, now, &pair, Some(AuthorizationState::Pending));
                 self.notify(desk, now, id, Owed::State);
-                self.ask(desk, now, &pair);
+                self.ask_first(desk, now, &pair);
             }
         }
     }
