@@ -223,7 +223,13 @@ impl Config {
             "dialback" => self.dialback = Dialback::parse(value)?,
             "resolver" => self.resolvers.push(federation::resolver(value)?),
             "contact" => self.contacts.push(Contact::parse(value)?),
-            "credential" => self.credentials.push(Credential::parse(value)?),
+            "credential" => {
+                let credential = Credential::parse(value)?;
+                if self.credentials.iter().any(|c| c.realm == credential.realm) {
+                    return Err(ConfigError::new("is set twice for one realm"));
+                }
+                self.credentials.push(credential);
+            }
             "event_callback" => self.event_callback = Some(function(value)?),
             "outbound_proxy" => self.outbound_proxy = Some(sip_uri(value)?),
             "store" => self.store = store(value)?,
@@ -796,6 +802,18 @@ mod tests {
             ("sip_domain", "b"),
         ]);
         assert_eq!((config.ports, config.sip_domains.len()), (3, 2));
+    }
+
+    #[test]
+    fn a_realm_has_one_credential() {
+        let mut config = config(&[("credential", "realm=a.example;user=u;password=first")]);
+        let other = config.set("credential", "realm=b.example;user=u;password=p");
+        assert_eq!(other, Ok(()));
+        let again = config.set("credential", "realm=a.example;user=v;password=hidden");
+        let words = again.unwrap_err().to_string();
+        assert!(words.contains("twice for one realm"), "{words}");
+        assert!(!words.contains("hidden"), "{words}");
+        assert_eq!(config.credentials.len(), 2);
     }
 
     #[test]

@@ -85,9 +85,28 @@ fn what_was_missed_is_asked_for() {
     world.result(send.id, 200, &accepted(&send).replace("ffd2", "d1a1"));
     world.sip(&calls(&send, 1, "active", &about("", 0, "full")));
     world.sip(&calls(&send, 2, "active", &about(CALL, 7, "partial")));
-    let refresh = world.sent_one();
+    let refresh = world.next_sent(11);
     assert_eq!(header(&refresh, "Event"), "dialog");
     assert_eq!(refresh.to_tag.as_deref(), Some("d1a1"));
+}
+
+#[test]
+fn a_notifier_that_skips_versions_is_not_asked_at_its_own_pace() {
+    let (mut world, _, send) = watching();
+    world.result(send.id, 200, &accepted(&send).replace("ffd2", "d1a1"));
+    world.sip(&calls(&send, 1, "active", &about("", 0, "full")));
+    let mut asked = 0;
+    for number in 1..=100 {
+        let skips = about(CALL, number * 2, "partial");
+        let told = calls(&send, number + 1, "active", &skips);
+        assert_eq!(world.sip(&told).status, 200);
+        for again in std::mem::take(&mut world.sent) {
+            asked += 1;
+            world.result(again.id, 200, &accepted(&again).replace("ffd2", "d1a1"));
+        }
+        world.pass(1);
+    }
+    assert!((9..=10).contains(&asked), "{asked} in 100 seconds");
 }
 
 #[test]

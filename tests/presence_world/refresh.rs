@@ -2,6 +2,7 @@
 //! Refreshes of the subscription behind an XMPP watcher (RFC 8048 §5.2.2, §8.1).
 
 use stox::record::{AuthorizationState, Direction};
+use stox::store::Store;
 
 use crate::sip_watcher::granted_watcher;
 use crate::wire::{ASKS, PROBES, accepted, juliet, notify};
@@ -164,4 +165,22 @@ fn without_a_limit_nobody_is_idle() {
     ));
     days(&mut world, 15);
     assert!(days(&mut world, 1) > 20);
+}
+
+#[test]
+fn presence_of_a_watcher_is_not_written_each_time() {
+    for idle in ["0", "604800"] {
+        let mut world = World::with(&[("watcher_idle", idle)]);
+        world.xmpp(ASKS);
+        let send = world.sent_one();
+        world.result(send.id, 200, &accepted(&send));
+        let mut written = Vec::new();
+        for _ in 0..48 {
+            world.pass(3600);
+            world.xmpp(&juliet("chamber", "<show>away</show>"));
+            written.push(world.store.load().unwrap().authorizations[0].heard);
+        }
+        written.dedup();
+        assert!((2..=4).contains(&written.len()), "{idle}: {written:?}");
+    }
 }

@@ -17,6 +17,9 @@ use super::standing::Standing;
 use super::subscribe::{FIRST_NOTIFY_MS, new_dialog};
 use super::{Phase, XmppWatchers};
 
+/// What was missed is asked for so long after the last SUBSCRIBE at the earliest: a notifier may go on to skip.
+const MISSED_MS: u64 = 10_000;
+
 /// The pause after a subscription to calls was lost, at most.
 const LOST_MS: u64 = 60_000;
 
@@ -73,7 +76,11 @@ impl XmppWatchers {
         };
         let calls = subscription.calls.get_or_insert_default();
         if calls.take(&document) == Taken::Incomplete {
-            self.refresh(desk, now, id);
+            let earliest = subscription.refreshed.plus_ms(MISSED_MS).max(now);
+            let refresh = Timer::Refresh(id);
+            if desk.timers.due(&refresh).is_none_or(|due| due > earliest) {
+                desk.timers.set(refresh, earliest);
+            }
         }
         self.tell_changes(desk, &pair);
     }

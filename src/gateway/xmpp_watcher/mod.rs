@@ -76,7 +76,7 @@ struct Watcher {
     shown: Resources<Option<Availability>>,
     /// Attempts in a row that led to no subscription.
     failures: u32,
-    /// When he was last heard of, to an eighth of `watcher_idle`.
+    /// When he was last heard of, to an eighth of `watcher_idle`, or a day without it.
     heard: Moment,
 }
 

@@ -30,6 +30,9 @@ const EACH_MS: u64 = 5;
 /// The memory of when a watcher was heard of is so many times as fine as `watcher_idle`.
 const FINENESS: u64 = 8;
 
+/// Without `watcher_idle` it is as fine as this, for the day on which it is set: every change of it is written.
+const UNLIMITED_FINENESS_MS: u64 = 86_400_000;
+
 impl Watcher {
     /// Whether he is to have a subscription now.
     pub(super) fn is_served(&self, desk: &Desk, now: Moment) -> bool {
@@ -54,7 +57,10 @@ impl XmppWatchers {
         let Some(watcher) = self.watchers.get_mut(pair) else {
             return;
         };
-        let fine = u64::from(desk.config.watcher_idle) * 1000 / FINENESS;
+        let fine = match desk.config.watcher_idle {
+            0 => UNLIMITED_FINENESS_MS,
+            idle => u64::from(idle) * 1000 / FINENESS,
+        };
         if watcher.heard.plus_ms(fine) <= now {
             watcher.heard = now;
             if watcher.standing.authorization().is_some() {
