@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What survives a restart, as plain data: a [`Snapshot`] comes from the store at start, [`Change`]s go to
-//! it. Hard state is the authorisations; dialogs are soft, kept so that a restart goes on where it was.
+//! it. Hard state is the authorisations, and the messages that were taken and not yet passed on; dialogs are soft,
+//! kept so that a restart goes on where it was.
 
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +114,56 @@ pub struct DialogRecord {
     pub shown: Vec<String>,
 }
 
+/// Identifies a message on its way to SIP. Those of later messages are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MessageId(pub u64);
+
+/// A message on its way to SIP, from when it is taken until SIP has accepted it, or its sender's server has taken the
+/// error that tells him of its failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageRecord {
+    /// Our name for it.
+    pub id: MessageId,
+    /// Between whom.
+    pub pair: Pair,
+    /// When it was taken.
+    pub since: Moment,
+    /// Who is told of a failure; `None`: nobody, as of a notification.
+    pub sender: Option<MessageSender>,
+    /// The MESSAGE that carries it, the same however often it is sent.
+    pub request: MessageRequest,
+    /// It has failed, and its sender is to be told this: an `<error/>` (RFC 6120 §8.3.2) as XML.
+    pub failure: Option<String>,
+}
+
+/// What an error must repeat for the sender of a message stanza to know what it is about (RFC 6120 §8.3.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageSender {
+    /// The JID that sent it.
+    pub from: String,
+    /// The JID that it was sent to.
+    pub to: String,
+    /// The stanza's id.
+    pub id: Option<String>,
+}
+
+/// What a MESSAGE says, whichever transaction carries it (RFC 3428 §4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageRequest {
+    /// Request-URI, which is also the URI of To.
+    pub to_uri: String,
+    /// The URI of From.
+    pub from_uri: String,
+    /// The tag of From.
+    pub from_tag: String,
+    /// Call-ID.
+    pub call_id: String,
+    /// Header fields that belong to this message alone, complete.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
 /// One step of what is kept. A set of changes is stored whole or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Change {
@@ -136,6 +187,10 @@ pub enum Change {
     PutDialog(Box<DialogRecord>),
     /// Forget a dialog.
     RemoveDialog(DialogId),
+    /// Insert or replace a message.
+    PutMessage(Box<MessageRecord>),
+    /// Forget a message.
+    RemoveMessage(MessageId),
 }
 
 /// All that was kept.
@@ -145,4 +200,6 @@ pub struct Snapshot {
     pub authorizations: Vec<AuthorizationRecord>,
     /// Every dialog, in order of id.
     pub dialogs: Vec<DialogRecord>,
+    /// Every message, in order of id.
+    pub messages: Vec<MessageRecord>,
 }

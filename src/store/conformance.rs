@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use crate::address::{Aor, BareJid, Pair};
 use crate::frame::{Flow, Protocol};
 use crate::record::{
-    AuthorizationRecord, AuthorizationState, Change, DialogId, DialogRecord, Direction, Moment,
-    Snapshot,
+    AuthorizationRecord, AuthorizationState, Change, DialogId, DialogRecord, Direction, MessageId,
+    MessageRecord, MessageRequest, MessageSender, Moment, Snapshot,
 };
 use crate::sip::Package;
 
@@ -112,6 +112,28 @@ pub(super) fn dialog(n: u32) -> DialogRecord {
     }
 }
 
+pub(super) fn message(n: u32) -> MessageRecord {
+    MessageRecord {
+        id: MessageId(u64::from(n)),
+        pair: pair(n),
+        since: Moment(1_800_000_000_000 + u64::from(n)),
+        sender: (!n.is_multiple_of(3)).then(|| MessageSender {
+            from: format!("juliet{n}@xmpp.example/ö \u{1F339}"),
+            to: format!("romeo{n}@sip.example"),
+            id: n.is_multiple_of(2).then(|| format!("id-{n}")),
+        }),
+        request: MessageRequest {
+            to_uri: format!("sip:romeo{n}@sip.example"),
+            from_uri: format!("sip:juliet{n}@xmpp.example;gr=x"),
+            from_tag: format!("tag-{n}"),
+            call_id: format!("thread-{n}"),
+            headers: vec![("Content-Type".to_owned(), "text/plain".to_owned())],
+            body: vec![0, 0xff, b'\n'],
+        },
+        failure: n.is_multiple_of(5).then(|| "<error/>".to_owned()),
+    }
+}
+
 /// Closes and opens the engine again, if that makes a difference to it.
 type Reopen<S> = fn(S, &Folder) -> S;
 
@@ -126,6 +148,10 @@ fn sqlite(store: Sqlite, folder: &Folder) -> Sqlite {
 
 fn put_authorization(record: AuthorizationRecord) -> Change {
     Change::PutAuthorization(record)
+}
+
+fn put_message(record: MessageRecord) -> Change {
+    Change::PutMessage(Box::new(record))
 }
 
 fn put_dialog(record: DialogRecord) -> Change {
@@ -144,7 +170,13 @@ fn conforms<S: Store>(mut store: S, reopen: Reopen<S>, folder: &Folder) {
     let put: Vec<_> = [9, 1, 10, 3].into_iter().collect();
     let changes: Vec<_> = put
         .iter()
-        .flat_map(|&n| [put_authorization(authorization(n)), put_dialog(dialog(n))])
+        .flat_map(|&n| {
+            [
+                put_authorization(authorization(n)),
+                put_dialog(dialog(n)),
+                put_message(message(n)),
+            ]
+        })
         .collect();
     store.commit(&changes).unwrap();
     let both_ways = AuthorizationRecord {
@@ -172,6 +204,11 @@ fn conforms<S: Store>(mut store: S, reopen: Reopen<S>, folder: &Folder) {
         [dialog(10), dialog(9), dialog(3), dialog(1)],
         "in order of id"
     );
+    assert_eq!(
+        kept.messages,
+        [message(1), message(3), message(9), message(10)],
+        "in order of id"
+    );
 
     // Replace.
     let granted = AuthorizationRecord {
@@ -183,10 +220,15 @@ fn conforms<S: Store>(mut store: S, reopen: Reopen<S>, folder: &Folder) {
         active: true,
         ..dialog(3)
     };
+    let failed = MessageRecord {
+        failure: Some("<error type='wait'/>".to_owned()),
+        ..message(9)
+    };
     store
         .commit(&[
             put_authorization(granted.clone()),
             put_dialog(refreshed.clone()),
+            put_message(failed.clone()),
         ])
         .unwrap();
     let mut store = reopen(store, folder);
@@ -194,6 +236,7 @@ fn conforms<S: Store>(mut store: S, reopen: Reopen<S>, folder: &Folder) {
     assert_eq!((kept.authorizations.len(), kept.dialogs.len()), (5, 4));
     assert_eq!(kept.authorizations[3], granted);
     assert_eq!(kept.dialogs[2], refreshed);
+    assert_eq!(kept.messages[2], failed);
 
     // Remove: what is there, what is not, and what the same set put.
     let remove = |n| {
@@ -208,6 +251,8 @@ fn conforms<S: Store>(mut store: S, reopen: Reopen<S>, folder: &Folder) {
             remove(77),
             Change::RemoveDialog(dialog(3).id),
             Change::RemoveDialog(DialogId(7)),
+            Change::RemoveMessage(MessageId(3)),
+            Change::RemoveMessage(MessageId(77)),
             put_authorization(authorization(20)),
             remove(20),
             remove(1),
@@ -221,6 +266,7 @@ fn conforms<S: Store>(mut store: S, reopen: Reopen<S>, folder: &Folder) {
         "in the order given"
     );
     assert!(!kept.authorizations.contains(&authorization(20)));
+    assert_eq!(kept.messages, [message(1), failed, message(10)]);
 }
 
 #[test]
@@ -244,7 +290,8 @@ fn any_change() -> impl Strategy<Value = Change> {
         )
     });
     let direction = prop_oneof![Just(Direction::ToXmpp), Just(Direction::ToSip)];
-    let id = prop_oneof![0_u64..4, any::<u64>()].prop_map(DialogId);
+    let number = prop_oneof![0_u64..4, any::<u64>()];
+    let id = number.clone().prop_map(DialogId);
     prop_oneof![
         (pair.clone(), direction.clone(), 0_u32..4, any::<u64>()).prop_map(
             |(pair, direction, n, since)| Change::PutAuthorization(AuthorizationRecord {
@@ -261,6 +308,15 @@ fn any_change() -> impl Strategy<Value = Change> {
             pair,
             at: Moment(at),
         }),
+        (number.clone(), pair.clone(), any::<u32>(), ".{0,9}").prop_map(|(id, pair, n, text)| {
+            Change::PutMessage(Box::new(MessageRecord {
+                id: MessageId(id),
+                pair,
+                failure: Some(text),
+                ..message(n)
+            }))
+        }),
+        number.prop_map(|id| Change::RemoveMessage(MessageId(id))),
         (id.clone(), pair, direction, any::<u32>(), ".{0,9}").prop_map(
             |(id, pair, direction, n, text)| Change::PutDialog(Box::new(DialogRecord {
                 id,
@@ -279,6 +335,7 @@ fn any_change() -> impl Strategy<Value = Change> {
 struct Model {
     authorizations: BTreeMap<(Pair, Direction), AuthorizationRecord>,
     dialogs: BTreeMap<DialogId, DialogRecord>,
+    messages: BTreeMap<MessageId, MessageRecord>,
 }
 
 impl Model {
@@ -305,6 +362,12 @@ impl Model {
             Change::RemoveDialog(id) => {
                 self.dialogs.remove(id);
             }
+            Change::PutMessage(m) => {
+                self.messages.insert(m.id, (**m).clone());
+            }
+            Change::RemoveMessage(id) => {
+                self.messages.remove(id);
+            }
         }
     }
 
@@ -312,6 +375,7 @@ impl Model {
         Snapshot {
             authorizations: self.authorizations.values().cloned().collect(),
             dialogs: self.dialogs.values().cloned().collect(),
+            messages: self.messages.values().cloned().collect(),
         }
     }
 }

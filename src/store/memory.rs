@@ -4,7 +4,10 @@
 use std::collections::BTreeMap;
 
 use crate::address::Pair;
-use crate::record::{AuthorizationRecord, Change, DialogId, DialogRecord, Direction, Snapshot};
+use crate::record::{
+    AuthorizationRecord, Change, DialogId, DialogRecord, Direction, MessageId, MessageRecord,
+    Snapshot,
+};
 
 use super::{Store, StoreError};
 
@@ -13,6 +16,7 @@ use super::{Store, StoreError};
 pub struct Memory {
     authorizations: BTreeMap<(Pair, Direction), AuthorizationRecord>,
     dialogs: BTreeMap<DialogId, DialogRecord>,
+    messages: BTreeMap<MessageId, MessageRecord>,
 }
 
 impl Store for Memory {
@@ -20,6 +24,7 @@ impl Store for Memory {
         Ok(Snapshot {
             authorizations: self.authorizations.values().cloned().collect(),
             dialogs: self.dialogs.values().cloned().collect(),
+            messages: self.messages.values().cloned().collect(),
         })
     }
 
@@ -44,6 +49,13 @@ impl Store for Memory {
                 }
                 Change::RemoveDialog(id) => {
                     self.dialogs.remove(id);
+                }
+                Change::PutMessage(record) => {
+                    self.messages
+                        .insert(record.id, MessageRecord::clone(record));
+                }
+                Change::RemoveMessage(id) => {
+                    self.messages.remove(id);
                 }
             }
         }

@@ -2,7 +2,8 @@
 //! The embedded engine: SQLite, write-ahead log, `synchronous=FULL`.
 //!
 //! In: sets of changes, each set one transaction. Out: what was kept. Addresses, states and times are columns
-//! that an operator can read with `sqlite3` while the gateway runs; the rest of a dialog is one versioned value.
+//! that an operator can read with `sqlite3` while the gateway runs; the rest of a dialog or message is one versioned
+//! value.
 
 mod open;
 mod row;
@@ -45,15 +46,17 @@ impl Sqlite {
 
 impl Store for Sqlite {
     fn load(&mut self) -> Result<Snapshot, StoreError> {
-        // One read transaction, so that both tables are of one moment.
+        // One read transaction, so that all tables are of one moment.
         let transaction = self.connection.transaction().map_err(|e| unreadable(&e))?;
         let pairs = row::Pairs::default();
         let mut snapshot = Snapshot {
             authorizations: row::authorizations(&transaction, &pairs)?,
             dialogs: row::dialogs(&transaction, &pairs)?,
+            messages: row::messages(&transaction, &pairs)?,
         };
         // SQL orders addresses as text, the snapshot as addresses; and it would look for each dialog where it lies.
         snapshot.dialogs.sort_unstable_by_key(|record| record.id);
+        snapshot.messages.sort_unstable_by_key(|record| record.id);
         snapshot
             .authorizations
             .sort_by(|a, b| (&a.pair, a.direction).cmp(&(&b.pair, b.direction)));
@@ -126,6 +129,21 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
             "DELETE FROM dialog WHERE id = ?",
             params![row::dialog_id(*id)],
         ),
+        Change::PutMessage(record) => run(
+            "REPLACE INTO message (id, sip, xmpp, since, failed, rest) VALUES (?, ?, ?, ?, ?, ?)",
+            params![
+                row::message_id(record.id),
+                record.pair.sip.to_string(),
+                record.pair.xmpp.as_str(),
+                row::moment(record.since),
+                record.failure.is_some(),
+                row::message_rest(record)?,
+            ],
+        ),
+        Change::RemoveMessage(id) => run(
+            "DELETE FROM message WHERE id = ?",
+            params![row::message_id(*id)],
+        ),
     }
 }
 
@@ -153,7 +171,7 @@ fn unwritable(error: &rusqlite::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::conformance::{Folder, authorization, dialog};
+    use super::super::conformance::{Folder, authorization, dialog, message};
     use super::*;
 
     #[test]
@@ -211,6 +229,14 @@ mod tests {
                 "UPDATE dialog SET direction = ''",
                 "table dialog, row 1, column direction",
             ),
+            (
+                "UPDATE message SET rest = x'00'",
+                "table message, row 1, column rest",
+            ),
+            (
+                "UPDATE message SET xmpp = '@'",
+                "table message, row 1, column xmpp",
+            ),
         ] {
             let folder = Folder::new();
             let mut store = Sqlite::open(&folder.database()).unwrap();
@@ -218,6 +244,7 @@ mod tests {
                 .commit(&[
                     Change::PutAuthorization(authorization(1)),
                     Change::PutDialog(Box::new(dialog(1))),
+                    Change::PutMessage(Box::new(message(1))),
                 ])
                 .unwrap();
             store.connection.execute(damage, []).unwrap();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// The schema this code reads and writes, kept in SQLite's `user_version`.
-const SCHEMA: i32 = 2;
+const SCHEMA: i32 = 3;
 
 /// Marks the file as a store of stox, in SQLite's `application_id`: "stox" in ASCII.
 const APPLICATION: i32 = 0x7374_6f78;
@@ -37,6 +37,18 @@ CREATE TABLE dialog (
     expires_at INTEGER NOT NULL,  -- milliseconds since 1970
     rest BLOB NOT NULL,           -- version byte, then everything else of the dialog
     package TEXT NOT NULL DEFAULT 'presence' -- the event package
+) STRICT;
+";
+
+/// The table that schema 3 added.
+const MESSAGES: &str = "
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY,   -- in the order in which they were taken
+    sip TEXT NOT NULL,        -- to whom, as a URI
+    xmpp TEXT NOT NULL,       -- from whom, as a bare JID
+    since INTEGER NOT NULL,   -- milliseconds since 1970
+    failed INTEGER NOT NULL,  -- 1: it cannot be delivered, and its sender is being told
+    rest BLOB NOT NULL        -- version byte, then everything else of the message
 ) STRICT;
 ";
 
@@ -132,8 +144,7 @@ fn prepare(connection: &Connection, folder: &Path) -> Result<(), String> {
             "it is the database of another program: give stox a file of its own".to_owned(),
         );
     }
-    let old = !empty && version == 1;
-    if !empty && !old && version != SCHEMA {
+    if !empty && !(1..=SCHEMA).contains(&version) {
         return Err(format!(
             "it was written by another version of stox (schema {version}, this one knows {SCHEMA}): \
              use that version, or move the file away to begin anew"
@@ -158,13 +169,14 @@ fn prepare(connection: &Connection, folder: &Path) -> Result<(), String> {
         connection
             .execute_batch(&format!(
                 "BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION}; \
-                 PRAGMA user_version = {SCHEMA}; {TABLES} COMMIT;"
+                 PRAGMA user_version = {SCHEMA}; {TABLES} {MESSAGES} COMMIT;"
             ))
             .map_err(fail)?;
-    } else if old {
+    } else if version < SCHEMA {
+        let from_1 = if version == 1 { FROM_1 } else { "" };
         connection
             .execute_batch(&format!(
-                "BEGIN IMMEDIATE; PRAGMA user_version = {SCHEMA}; {FROM_1} COMMIT;"
+                "BEGIN IMMEDIATE; PRAGMA user_version = {SCHEMA}; {from_1} {MESSAGES} COMMIT;"
             ))
             .map_err(fail)?;
     }
@@ -258,7 +270,7 @@ mod tests {
             .unwrap();
         drop((connection, lock));
         let newer = refused(&path);
-        assert!(newer.contains("schema 3, this one knows 2"), "{newer}");
+        assert!(newer.contains("schema 4, this one knows 3"), "{newer}");
     }
 
     #[test]

@@ -13,15 +13,19 @@ use serde::{Deserialize, Serialize};
 use crate::address::{Aor, BareJid, Pair};
 use crate::frame::Flow;
 use crate::record::{
-    AuthorizationRecord, AuthorizationState, DialogId, DialogRecord, Direction, Moment,
+    AuthorizationRecord, AuthorizationState, DialogId, DialogRecord, Direction, MessageId,
+    MessageRecord, MessageRequest, MessageSender, Moment,
 };
 use crate::sip::Package;
 
 use super::super::StoreError;
 use super::unreadable;
 
-/// First byte of the column `rest`: which [`Rest`] follows.
+/// First byte of the column `rest` of a dialog: which [`Rest`] follows.
 const REST: u8 = 1;
+
+/// First byte of the column `rest` of a message: which [`MessageRest`] follows.
+const MESSAGE_REST: u8 = 1;
 
 /// What a dialog has that is no column of its own.
 #[derive(Serialize, Deserialize)]
@@ -38,6 +42,14 @@ struct Rest {
     cseq_reserved: u32,
     remote_cseq: u32,
     shown: Vec<String>,
+}
+
+/// What a message has that is no column of its own.
+#[derive(Serialize, Deserialize)]
+struct MessageRest {
+    sender: Option<MessageSender>,
+    request: MessageRequest,
+    failure: Option<String>,
 }
 
 /// Pairs that have been read, by their texts: one that stands in many rows is read and kept once.
@@ -70,7 +82,7 @@ pub(super) fn dialogs(
         "SELECT rowid, id, sip, xmpp, direction, active, expires_at, rest, package FROM dialog";
     read(connection, "dialog", sql, |cells| {
         let rest: Vec<u8> = cells.get("rest")?;
-        let rest = rest_of(&rest).ok_or_else(|| cells.corrupt("rest"))?;
+        let rest: Rest = unpack(REST, &rest).ok_or_else(|| cells.corrupt("rest"))?;
         Ok(DialogRecord {
             id: cells.text("id", dialog_id_of)?,
             pair: cells.pair(pairs)?,
@@ -90,6 +102,26 @@ pub(super) fn dialogs(
             expires_at: cells.moment("expires_at")?,
             active: cells.get("active")?,
             shown: rest.shown,
+        })
+    })
+}
+
+/// Every message.
+pub(super) fn messages(
+    connection: &Connection,
+    pairs: &Pairs,
+) -> Result<Vec<MessageRecord>, StoreError> {
+    let sql = "SELECT id AS rowid, id, sip, xmpp, since, rest FROM message";
+    read(connection, "message", sql, |cells| {
+        let rest: Vec<u8> = cells.get("rest")?;
+        let rest: MessageRest = unpack(MESSAGE_REST, &rest).ok_or_else(|| cells.corrupt("rest"))?;
+        Ok(MessageRecord {
+            id: MessageId(cells.get::<i64>("id")?.cast_unsigned()),
+            pair: cells.pair(pairs)?,
+            since: cells.moment("since")?,
+            sender: rest.sender,
+            request: rest.request,
+            failure: rest.failure,
         })
     })
 }
@@ -211,12 +243,30 @@ pub(super) fn rest(record: &DialogRecord) -> Result<Vec<u8>, StoreError> {
         remote_cseq: record.remote_cseq,
         shown: record.shown.clone(),
     };
-    postcard::to_extend(&rest, vec![REST]).map_err(|error| StoreError::Write(error.to_string()))
+    pack(REST, &rest)
 }
 
-fn rest_of(bytes: &[u8]) -> Option<Rest> {
+/// The rowid: the order of the numbers, as far as signed ones go, is that in which messages came.
+pub(super) fn message_id(id: MessageId) -> i64 {
+    id.0.cast_signed()
+}
+
+pub(super) fn message_rest(record: &MessageRecord) -> Result<Vec<u8>, StoreError> {
+    let rest = MessageRest {
+        sender: record.sender.clone(),
+        request: record.request.clone(),
+        failure: record.failure.clone(),
+    };
+    pack(MESSAGE_REST, &rest)
+}
+
+fn pack(version: u8, rest: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    postcard::to_extend(rest, vec![version]).map_err(|error| StoreError::Write(error.to_string()))
+}
+
+fn unpack<'a, T: Deserialize<'a>>(expected: u8, bytes: &'a [u8]) -> Option<T> {
     let (&version, bytes) = bytes.split_first()?;
-    if version != REST {
+    if version != expected {
         return None;
     }
     let (rest, unread) = postcard::take_from_bytes(bytes).ok()?;
@@ -232,7 +282,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_a_rest_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = rest_of(&bytes);
+            let _: Option<Rest> = unpack(REST, &bytes);
+            let _: Option<MessageRest> = unpack(MESSAGE_REST, &bytes);
         }
 
         #[test]
