@@ -176,9 +176,17 @@ function route_local() {
 		}
 		return;
 	}
-	KSR.rr.record_route();
+	// A MESSAGE makes no dialog, and has 1300 bytes at most.
+	if (!KSR.is_MESSAGE()) {
+		KSR.rr.record_route();
+	}
 	if (!yes(KSR.registrar.lookup("location"))) {
-		KSR.sl.send_reply(404, "Not Found");
+		// Who has an account and no phone is away.
+		if (yes(KSR.auth_db.is_subscriber(KSR.pv.gete("$ru"), "subscriber", 3))) {
+			KSR.sl.send_reply(480, "Temporarily Unavailable");
+		} else {
+			KSR.sl.send_reply(404, "Not Found");
+		}
 		return;
 	}
 	KSR.tm.t_relay();

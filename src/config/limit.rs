@@ -22,6 +22,8 @@ pub enum Limit {
     Dialogs,
     /// `max_domain_dialogs`
     DomainDialogs,
+    /// `max_domain_messages`
+    DomainMessages,
     /// `max_domain_stanzas`
     DomainStanzas,
     /// `max_domain_subscribes`
@@ -40,6 +42,8 @@ pub enum Limit {
     Stanza,
     /// `max_user_dialogs`
     UserDialogs,
+    /// `max_user_messages`
+    UserMessages,
     /// `max_user_subscribes`
     UserSubscribes,
     /// `max_xml_attributes`
@@ -54,7 +58,7 @@ pub enum Limit {
 
 impl Limit {
     /// All of them, in the order of their parameters.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::AddressAttempts,
         Self::AddressConnections,
         Self::Body,
@@ -62,6 +66,7 @@ impl Limit {
         Self::Dialbacks,
         Self::Dialogs,
         Self::DomainDialogs,
+        Self::DomainMessages,
         Self::DomainStanzas,
         Self::DomainSubscribes,
         Self::LinkQueue,
@@ -71,6 +76,7 @@ impl Limit {
         Self::PidfTuples,
         Self::Stanza,
         Self::UserDialogs,
+        Self::UserMessages,
         Self::UserSubscribes,
         Self::XmlAttributes,
         Self::XmlDepth,
@@ -88,6 +94,7 @@ impl Limit {
             Self::Dialbacks => "max_dialbacks",
             Self::Dialogs => "max_dialogs",
             Self::DomainDialogs => "max_domain_dialogs",
+            Self::DomainMessages => "max_domain_messages",
             Self::DomainStanzas => "max_domain_stanzas",
             Self::DomainSubscribes => "max_domain_subscribes",
             Self::LinkQueue => "max_link_queue",
@@ -97,6 +104,7 @@ impl Limit {
             Self::PidfTuples => "max_pidf_tuples",
             Self::Stanza => "max_stanza",
             Self::UserDialogs => "max_user_dialogs",
+            Self::UserMessages => "max_user_messages",
             Self::UserSubscribes => "max_user_subscribes",
             Self::XmlAttributes => "max_xml_attributes",
             Self::XmlDepth => "max_xml_depth",

@@ -120,6 +120,16 @@ pub struct Config {
     pub link_idle: u32,
     /// `max_domain_stanzas`: stanzas of one XMPP domain per second, between servers; 0 is no limit.
     pub max_domain_stanzas: u32,
+    /// `max_user_messages`: messages of one sender per minute; 0 is no limit.
+    pub max_user_messages: u32,
+    /// `max_domain_messages`: messages with one XMPP domain per second, in each direction; 0 is no limit.
+    pub max_domain_messages: u32,
+    /// `message_answer`: the status that answers a MESSAGE which the XMPP server has taken, 200 (RFC 7572 §5) or 202
+    /// (RFC 3428 §7).
+    pub message_answer: u16,
+    /// `message_max`: largest MESSAGE sent, bytes; above 1300 the whole path must be safe from congestion
+    /// (RFC 3428 §8).
+    pub message_max: u32,
     /// `max_body`: largest body of a SIP request accepted, bytes.
     pub max_body: usize,
     /// `max_pidf`, `max_pidf_tuples`, `max_pidf_notes`: the largest presence document accepted.
@@ -170,6 +180,10 @@ impl Default for Config {
             max_domain_dialogs: 50_000,
             max_user_subscribes: 30,
             max_domain_subscribes: 100,
+            max_user_messages: 120,
+            max_domain_messages: 500,
+            message_answer: 200,
+            message_max: 1300,
             max_stanza: 512 * 1024,
             max_handshake: 10_000,
             handshake_timeout: 30,
@@ -245,6 +259,10 @@ impl Config {
             "max_domain_subscribes" => self.max_domain_subscribes = number(value, 0..=100_000)?,
             "notify_interval" => self.notify_interval = number(value, 0..=300)?,
             "notify_resources" => self.notify_resources = NotifyResources::parse(value)?,
+            "max_user_messages" => self.max_user_messages = number(value, 0..=100_000)?,
+            "max_domain_messages" => self.max_domain_messages = number(value, 0..=100_000)?,
+            "message_answer" => self.message_answer = message_answer(value)?,
+            "message_max" => self.message_max = number(value, 1300..=60_000)?,
             "max_body" => self.max_body = number(value, 512..=65_536)?,
             "max_pidf" => self.pidf.bytes = number(value, 512..=65_536)?,
             "max_pidf_tuples" => self.pidf.tuples = number(value, 1..=256)?,
@@ -533,6 +551,16 @@ fn store(value: &str) -> Result<PathBuf, ConfigError> {
     }
 }
 
+fn message_answer(value: &str) -> Result<u16, ConfigError> {
+    match value.trim() {
+        "200" => Ok(200),
+        "202" => Ok(202),
+        _ => Err(ConfigError::new(format!(
+            "must be 200 or 202, not \"{value}\""
+        ))),
+    }
+}
+
 fn number<T>(value: &str, bounds: RangeInclusive<T>) -> Result<T, ConfigError>
 where
     T: FromStr + PartialOrd + Display,
@@ -597,6 +625,7 @@ mod tests {
             ("max_dialbacks", "24"),
             ("max_dialogs", "10"),
             ("max_domain_dialogs", "11"),
+            ("max_domain_messages", "27"),
             ("max_domain_stanzas", "25"),
             ("max_domain_subscribes", "12"),
             ("max_handshake", "2000"),
@@ -607,11 +636,14 @@ mod tests {
             ("max_pidf_tuples", "14"),
             ("max_stanza", "10000"),
             ("max_user_dialogs", "15"),
+            ("max_user_messages", "28"),
             ("max_user_subscribes", "16"),
             ("max_xml_attributes", "17"),
             ("max_xml_depth", "18"),
             ("max_xml_name", "190"),
             ("max_xml_namespaces", "20"),
+            ("message_answer", "202"),
+            ("message_max", "5000"),
             ("notify_interval", "0"),
             ("notify_resources", "apart"),
             ("outbound_proxy", "sip:127.0.0.1:5060;transport=tcp"),
@@ -677,6 +709,11 @@ mod tests {
             (config.max_user_subscribes, config.max_domain_subscribes),
             (16, 12)
         );
+        assert_eq!(
+            (config.max_user_messages, config.max_domain_messages),
+            (28, 27)
+        );
+        assert_eq!((config.message_answer, config.message_max), (202, 5000));
         assert_eq!(config.listen, ["[::]:5269".parse().unwrap()]);
         assert_eq!(config.listen_tls, ["192.0.2.1:5270".parse().unwrap()]);
         assert_eq!(config.resolvers, ["192.0.2.53:53".parse().unwrap()]);
@@ -736,6 +773,10 @@ mod tests {
             ("max_domain_dialogs", "-1", "from 0 to 10000000"),
             ("max_user_subscribes", "100001", "from 0 to 100000"),
             ("max_domain_subscribes", "x", "from 0 to 100000"),
+            ("max_user_messages", "100001", "from 0 to 100000"),
+            ("max_domain_messages", "x", "from 0 to 100000"),
+            ("message_answer", "201", "200 or 202"),
+            ("message_max", "1299", "from 1300 to 60000"),
             ("notify_interval", "301", "from 0 to 300"),
             ("pending_max", "59", "from 60 to 31536000"),
             ("max_body", "65537", "from 512 to 65536"),

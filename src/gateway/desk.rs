@@ -22,9 +22,6 @@ use super::{Batch, Counters, Output};
 /// How long after sending a request its result is overdue: tm's own limit (32 s) and a margin.
 const RESULT_DUE_MS: u64 = 40_000;
 
-/// The methods the gateway serves.
-pub(super) const ALLOW: &str = "SUBSCRIBE, NOTIFY, OPTIONS";
-
 /// How the ids of probes begin: of a contact, and of a watcher.
 const PROBE: &str = "probe";
 pub(super) const WATCHER: &str = "watcher";
@@ -38,6 +35,8 @@ pub(super) enum Purpose {
     Subscribe(DialogId),
     /// A SUBSCRIBE of these whose dialog is gone.
     Outlived(Pair),
+    /// The first message that waits from the XMPP user to the SIP user.
+    Message(Pair),
 }
 
 /// Shared by both directions; owns no state of either.
@@ -104,6 +103,19 @@ impl Desk {
     ) -> Result<(), Overdrawn> {
         let drawn = self.quota.subscribe(now, direction, pair);
         self.counted(drawn)
+    }
+
+    /// Takes from a pair's shares what a message costs; if that is too much, that is counted, and gives in how many
+    /// milliseconds it may be tried again.
+    pub(super) fn draw_message(
+        &mut self,
+        now: Moment,
+        direction: Direction,
+        pair: &Pair,
+    ) -> Result<(), u64> {
+        let drawn = self.quota.message(now, direction, pair);
+        self.counted(drawn)
+            .map_err(|overdrawn| overdrawn.wait_ms.unwrap_or_default())
     }
 
     fn counted(&mut self, outcome: Result<(), Overdrawn>) -> Result<(), Overdrawn> {
@@ -247,7 +259,7 @@ impl Desk {
             | Type::Unsubscribed => None,
         };
         if let Some(hops) = self.hops.filter(|_| presence.id.is_some()) {
-            set_max_forwards(&mut presence, hops);
+            set_max_forwards(&mut presence.payloads, hops);
         }
         let to: BareJid = pair.xmpp.clone();
         self.presence(&pair.sip, "", to.into(), presence)

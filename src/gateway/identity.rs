@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
+use crate::mapping::message::DIALOG;
 use crate::record::DialogId;
 
 /// The core's only randomness.
@@ -32,9 +33,18 @@ impl Identity {
         format!("{:016x}", self.random.next_u64())
     }
 
-    /// A Call-ID, 128 random bits (RFC 3261 §8.1.1.4).
+    /// The Call-ID of a dialog, 128 random bits (RFC 3261 §8.1.1.4). No message has one that begins like it.
     pub(super) fn call_id(&mut self) -> String {
-        let mut id = String::with_capacity(32);
+        self.long(DIALOG)
+    }
+
+    /// The Call-ID of a message that belongs to no thread.
+    pub(super) fn message_call_id(&mut self) -> String {
+        self.long("m-")
+    }
+
+    fn long(&mut self, prefix: &str) -> String {
+        let mut id = prefix.to_owned();
         for _ in 0..2 {
             let _ = write!(id, "{:016x}", self.random.next_u64());
         }

@@ -15,7 +15,9 @@ mod input;
 mod iq;
 mod ledger;
 mod links;
+mod message;
 mod output;
+mod parties;
 mod quota;
 mod resources;
 mod sip_watcher;
@@ -27,6 +29,7 @@ mod walks;
 mod xmpp_watcher;
 
 pub use input::{Input, RequestResult, SipRequest};
+pub use message::Tally;
 pub use output::{Batch, Output};
 pub use state::Gateway;
 pub use view::{AuthorizationView, Counters, DialogView, Someone, StatusView, direction_word};

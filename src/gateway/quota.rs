@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Everybody's share: how many dialogs there may be, and how fast new subscriptions may come.
+//! Everybody's share: how many dialogs there may be, and how fast new subscriptions and messages may come.
 //!
 //! A share belongs to a watcher, or to an XMPP domain in one direction, so that what its users ask for takes
 //! nothing from those who ask for them. Users and domains are known by a keyed hash: what is counted costs
@@ -14,7 +14,7 @@ use crate::record::{Direction, Moment};
 
 use super::identity::Identity;
 
-/// The times over which new subscriptions are counted.
+/// The times over which new subscriptions and messages are counted.
 const USER_PERIOD_MS: u64 = 60_000;
 const DOMAIN_PERIOD_MS: u64 = 1_000;
 
@@ -24,6 +24,8 @@ pub(super) struct Quota {
     dialogs: Allowance,
     user_subscribes: Rate,
     domain_subscribes: Rate,
+    user_messages: Rate,
+    domain_messages: Rate,
     held: Held,
     buckets: Buckets,
     secret: u64,
@@ -69,6 +71,8 @@ impl Quota {
             },
             user_subscribes: Rate::new(config.max_user_subscribes, USER_PERIOD_MS),
             domain_subscribes: Rate::new(config.max_domain_subscribes, DOMAIN_PERIOD_MS),
+            user_messages: Rate::new(config.max_user_messages, USER_PERIOD_MS),
+            domain_messages: Rate::new(config.max_domain_messages, DOMAIN_PERIOD_MS),
             held: Held::default(),
             buckets: Buckets::default(),
             secret: identity.between(0, u64::MAX),
@@ -106,14 +110,29 @@ impl Quota {
     ) -> Result<(), Overdrawn> {
         self.room(direction, pair)?;
         let owners = self.owners(direction, pair);
-        let shares = [
-            (owners.user, self.user_subscribes, Limit::UserSubscribes),
-            (
-                owners.domain,
-                self.domain_subscribes,
-                Limit::DomainSubscribes,
-            ),
-        ];
+        let user = (owners.user, self.user_subscribes, Limit::UserSubscribes);
+        let domain = (
+            owners.domain,
+            self.domain_subscribes,
+            Limit::DomainSubscribes,
+        );
+        self.draw(now, [user, domain])
+    }
+
+    /// Whether somebody may send a message; if so, that is one less.
+    pub(super) fn message(
+        &mut self,
+        now: Moment,
+        direction: Direction,
+        pair: &Pair,
+    ) -> Result<(), Overdrawn> {
+        let owners = self.senders(direction, pair);
+        let user = (owners.user, self.user_messages, Limit::UserMessages);
+        let domain = (owners.domain, self.domain_messages, Limit::DomainMessages);
+        self.draw(now, [user, domain])
+    }
+
+    fn draw(&mut self, now: Moment, shares: [(u64, Rate, Limit); 2]) -> Result<(), Overdrawn> {
         for (owner, rate, limit) in shares {
             if let Err(wait_ms) = self.buckets.look(owner, rate, now) {
                 return Err(Overdrawn {
@@ -157,7 +176,15 @@ impl Quota {
     }
 
     fn owners(&self, direction: Direction, pair: &Pair) -> Owners {
-        let [mut user, mut domain] = ["user", "domain"].map(|what| {
+        self.hashes(["user", "domain"], direction, pair)
+    }
+
+    fn senders(&self, direction: Direction, pair: &Pair) -> Owners {
+        self.hashes(["sender", "domain of senders"], direction, pair)
+    }
+
+    fn hashes(&self, kinds: [&str; 2], direction: Direction, pair: &Pair) -> Owners {
+        let [mut user, mut domain] = kinds.map(|what| {
             let mut hasher = DefaultHasher::new();
             (self.secret, direction, what).hash(&mut hasher);
             hasher

@@ -20,29 +20,56 @@ impl Gateway {
         match stanza {
             Stanza::Presence(presence) => self.presence(now, &link, presence),
             Stanza::Iq(iq) => {
+                self.messages.iq_answered(&mut self.desk, now, &link, &iq);
                 let room = self.room(iq.from(), || Stanza::Iq(iq.clone()));
                 if let Some(answer) = iq::answer(iq) {
                     self.answer(link, Stanza::Iq(answer), room);
                 }
             }
-            Stanza::Message(message) => self.message(link, message),
+            Stanza::Message(message) => self.message(now, link, message),
         }
     }
 
-    /// RFC 6121 §8.5.2.2.1: what cannot be delivered is answered, but for headlines and errors.
-    fn message(&mut self, link: LinkName, mut message: Message) {
-        if matches!(message.type_, MessageType::Error | MessageType::Headline) {
+    /// A message for a SIP user, or an error for one of his. What cannot be delivered is answered, but for headlines
+    /// (RFC 6121 §8.5.2.2.1).
+    fn message(&mut self, now: Moment, link: LinkName, mut message: Message) {
+        if message.type_ == MessageType::Error {
+            if let Some(error) = message.payloads.iter().find_map(read_error) {
+                self.messages.bounced(&mut self.desk, &message, &error);
+            }
+            return;
+        }
+        self.desk.counters.messages_to_sip.taken += 1;
+        let Err(error) = self.message_to_sip(now, &message) else {
+            return;
+        };
+        self.desk.counters.messages_to_sip.errored += 1;
+        if message.type_ == MessageType::Headline {
             return;
         }
         self.desk.counters.stanzas_refused += 1;
         let room = self.room(message.from.as_ref(), || Stanza::Message(message.clone()));
-        message.payloads = vec![error(DefinedCondition::FeatureNotImplemented).into()];
+        message.payloads = vec![(*error).into()];
         message.type_ = MessageType::Error;
         std::mem::swap(&mut message.from, &mut message.to);
         message.bodies.clear();
         message.subjects.clear();
         message.thread = None;
         self.answer(link, Stanza::Message(message), room);
+    }
+
+    fn message_to_sip(&mut self, now: Moment, message: &Message) -> Result<(), Box<StanzaError>> {
+        let (Some(from), Some(to)) = (&message.from, &message.to) else {
+            return Err(error(DefinedCondition::BadRequest).into());
+        };
+        let sip = self.addressed(from, to).map_err(error)?;
+        let hops = max_forwards(&message.payloads);
+        if hops == Some(0) {
+            return Err(error(DefinedCondition::NotAcceptable).into());
+        }
+        self.desk.hops = hops.map(one_less);
+        let parties = (sip, from, to);
+        self.messages.stanza(&mut self.desk, now, parties, message)
     }
 
     fn presence(&mut self, now: Moment, link: &LinkName, presence: Presence) {
@@ -59,7 +86,7 @@ impl Gateway {
             Err(condition) if answerable => return self.refuse(link, presence, condition),
             Err(_) => return,
         };
-        let hops = max_forwards(&presence);
+        let hops = max_forwards(&presence.payloads);
         if hops == Some(0) && matches!(presence.type_, Type::Subscribe | Type::Probe) {
             // What RFC 7247 §7.2 makes of 483.
             return self.refuse(link, presence, DefinedCondition::NotAcceptable);

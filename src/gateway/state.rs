@@ -8,13 +8,15 @@ use xmpp_parsers::presence::{Presence, Type};
 use crate::address::{Pair, Scheme, SipUri};
 use crate::config::{Config, Limit};
 use crate::frame::Reply;
+use crate::mapping::message::ACCEPT;
 use crate::record::{Direction, Moment, Snapshot};
-use crate::sip::{Method, Request, Status};
+use crate::sip::{Method, Request, SERVED, Status};
 use crate::stanza::LinkName;
 
 use super::backoff::link_backoff_ms;
-use super::desk::{ALLOW, Departure, Desk, Purpose, Refusal};
+use super::desk::{Departure, Desk, Purpose, Refusal};
 use super::links::Loss;
+use super::message::Messages;
 use super::sip_watcher::SipWatchers;
 use super::timers::Timer;
 use super::view::{AuthorizationView, DialogView, Someone, StatusView};
@@ -38,6 +40,7 @@ pub struct Gateway {
     pub(super) desk: Desk,
     pub(super) sip_watchers: SipWatchers,
     pub(super) xmpp_watchers: XmppWatchers,
+    pub(super) messages: Messages,
 }
 
 impl Gateway {
@@ -69,10 +72,13 @@ impl Gateway {
         }
         drop(dialogs);
         xmpp_watchers.restored(&mut desk, now);
+        let mut messages = Messages::default();
+        messages.restore(&mut desk, now, snapshot.messages);
         Self {
             desk,
             sip_watchers,
             xmpp_watchers,
+            messages,
         }
     }
 
@@ -113,6 +119,10 @@ impl Gateway {
             count(self.sip_watchers.len() + self.xmpp_watchers.len()),
             "a dialog came or went uncounted"
         );
+        debug_assert!(
+            self.messages_add_up(),
+            "a message ended neither delivered nor reported"
+        );
     }
 
     /// The last dialog in which a SIP user watched a contact is over: the contact is told `unavailable` of him
@@ -128,6 +138,13 @@ impl Gateway {
             let to = pair.xmpp.clone().into();
             self.desk.presence(&pair.sip, &resource, to, unavailable);
         }
+    }
+
+    fn messages_add_up(&self) -> bool {
+        let counters = &self.desk.counters;
+        let to_xmpp = self.messages.to_xmpp_in_flight();
+        let to_sip = self.messages.to_sip_in_flight();
+        counters.messages_to_xmpp.adds_up(to_xmpp) && counters.messages_to_sip.adds_up(to_sip)
     }
 
     /// What the inputs since the last call led to.
@@ -166,6 +183,8 @@ impl Gateway {
             }
             (Method::Notify, Some(tag)) => self.xmpp_watchers.notify(&mut self.desk, now, r, &tag),
             (Method::Notify, None) => self.desk.refuse(r.slot, Refusal::new(481)),
+            (Method::Message, None) => self.messages.request(&mut self.desk, now, r),
+            (Method::Message, Some(_)) => self.desk.refuse(r.slot, Refusal::new(481)),
             (Method::Options, _) => self.options(r),
             (
                 Method::Ack
@@ -173,7 +192,6 @@ impl Gateway {
                 | Method::Cancel
                 | Method::Info
                 | Method::Invite
-                | Method::Message
                 | Method::Prack
                 | Method::Publish
                 | Method::Refer
@@ -184,7 +202,7 @@ impl Gateway {
             ) => {
                 // RFC 3261 §8.2: who it is comes before what he wants. Nobody gets more than he sends.
                 let refusal = if r.authenticated {
-                    Refusal::new(405).with("Allow", ALLOW)
+                    Refusal::new(405).with("Allow", SERVED)
                 } else {
                     Refusal::new(403)
                 };
@@ -196,9 +214,9 @@ impl Gateway {
     /// Who is not authenticated learns no more than that somebody answers.
     fn options(&mut self, r: &SipRequest) {
         let headers = [
-            ("Allow", ALLOW),
+            ("Allow", SERVED),
             ("Allow-Events", "presence"),
-            ("Accept", crate::body::pidf::MIME),
+            ("Accept", ACCEPT),
         ];
         let headers = headers.into_iter().filter(|_| r.authenticated);
         self.desk.reply(Reply {
@@ -226,6 +244,9 @@ impl Gateway {
                 self.xmpp_watchers
                     .refused_late(&mut self.desk, now, &pair, result.status);
             }
+            Some(Purpose::Message(pair)) => {
+                self.messages.answered(&mut self.desk, now, &pair, result);
+            }
             None => {}
         }
     }
@@ -234,6 +255,7 @@ impl Gateway {
         self.desk.links.federation_came();
         self.sip_watchers.walks.tell_federation();
         self.xmpp_watchers.walks.tell_federation();
+        self.messages.link_tried(&mut self.desk, now, None);
         self.walk(now);
     }
 
@@ -244,7 +266,9 @@ impl Gateway {
         self.desk
             .timers
             .stop(&Timer::LinkAgain(link.clone().into()));
-        if self.desk.links.came(link) {
+        let news = self.desk.links.came(link);
+        self.messages.link_came(&mut self.desk, now, link);
+        if news {
             self.sip_watchers.walks.tell(link, News::Came);
             self.xmpp_watchers.walks.tell(link, News::Came);
             self.walk(now);
@@ -281,6 +305,7 @@ impl Gateway {
         };
         self.sip_watchers.walks.tell(link, news);
         self.xmpp_watchers.walks.tell(link, news);
+        self.messages.link_tried(&mut self.desk, now, Some(link));
         self.walk(now);
     }
 
@@ -340,6 +365,8 @@ impl Gateway {
             Timer::LinkGrace(link) => self.link_lost(now, &link),
             Timer::LinkAgain(link) => self.link_again(now, &link),
             Timer::Round => self.round(now),
+            Timer::NotTaken(way) => self.messages.not_taken(desk, now, &way),
+            Timer::ResumeMessages => self.messages.resume(desk, now),
         }
     }
 
@@ -359,6 +386,8 @@ impl Gateway {
             notifier_dialogs: count(self.sip_watchers.len()),
             subscriber_dialogs: count(self.xmpp_watchers.len()),
             requests_in_flight: self.desk.requests_in_flight(),
+            messages_to_xmpp: self.messages.to_xmpp_in_flight(),
+            messages_to_sip: self.messages.to_sip_in_flight(),
             pairs: count(self.sip_watchers.pairs() + self.xmpp_watchers.pairs()),
             deadlines: count(self.desk.timers.len()),
         }
@@ -416,7 +445,7 @@ pub(super) fn one_less(hops: u8) -> u8 {
 
 /// Why a request is refused whatever it asks for: its CSeq is of another method, it requires an extension, of
 /// which there is none here (RFC 3261 §8.1.1.5, §8.2.2.3), it has to be secure all the way, which XMPP cannot
-/// promise (RFC 7247 §8), or it may go no further, as a SUBSCRIBE does (RFC 3261 §16.3).
+/// promise (RFC 7247 §8), or it may go no further, as a SUBSCRIBE or MESSAGE does (RFC 3261 §16.3).
 fn unacceptable(request: &Request) -> Option<Refusal> {
     if request.cseq().is_err() {
         return Some(Refusal::because(400, "Bad CSeq"));
@@ -429,7 +458,9 @@ fn unacceptable(request: &Request) -> Option<Refusal> {
     }
     match request.headers.max_forwards() {
         Err(_) => return Some(Refusal::because(400, "Bad Max-Forwards")),
-        Ok(Some(0)) if request.method == Method::Subscribe => return Some(Refusal::new(483)),
+        Ok(Some(0)) if matches!(request.method, Method::Subscribe | Method::Message) => {
+            return Some(Refusal::new(483));
+        }
         Ok(_) => {}
     }
     let required: Vec<_> = request.headers.all("Require").collect();

@@ -8,6 +8,8 @@ use crate::frame::RequestId;
 use crate::record::{DialogId, Moment};
 use crate::stanza::LinkName;
 
+use super::message::Way;
+
 /// Something that has to happen at a certain moment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Timer {
@@ -49,6 +51,10 @@ pub(super) enum Timer {
     LinkAgain(Box<LinkName>),
     /// More pairs are to be told that a link came or went.
     Round,
+    /// A server has not taken what was sent to it.
+    NotTaken(Box<Way>),
+    /// More of the messages that wait since before the start may go.
+    ResumeMessages,
 }
 
 impl Timer {
@@ -73,6 +79,8 @@ impl Timer {
             Self::LinkGrace(_) => "a link has been down too long",
             Self::LinkAgain(_) => "a link is tried again",
             Self::Round => "more pairs are told that a link came or went",
+            Self::NotTaken(_) => "a server has not taken a message",
+            Self::ResumeMessages => "messages of an earlier process are sent",
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::config::Reached;
 use crate::record::{AuthorizationState, Direction, Moment};
 
 use super::dialog::Dialog;
+use super::message::Tally;
 
 /// Totals for `stox.status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -20,6 +21,10 @@ pub struct StatusView {
     pub subscriber_dialogs: u64,
     /// Requests of ours without a result.
     pub requests_in_flight: u64,
+    /// Messages from SIP that are not answered.
+    pub messages_to_xmpp: u64,
+    /// Messages from XMPP that are kept.
+    pub messages_to_sip: u64,
     /// Pairs of which anything is remembered, both directions.
     pub pairs: u64,
     /// Deadlines set.
@@ -126,6 +131,12 @@ pub struct Counters {
     pub refusals_held: u64,
     /// Changes of presence that waited for `notify_interval` to pass.
     pub changes_held: u64,
+    /// Messages from SIP.
+    pub messages_to_xmpp: Tally,
+    /// Messages from XMPP.
+    pub messages_to_sip: Tally,
+    /// Errors for messages that had been answered already, or are not known.
+    pub messages_failed_late: u64,
     /// What was refused for being beyond a limit, by the limit.
     pub reached: Reached,
 }

@@ -176,6 +176,10 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
         parameters::set::<{ parameters::place("max_domain_dialogs") }>,
     ),
     number(
+        name(c"max_domain_messages"),
+        parameters::set::<{ parameters::place("max_domain_messages") }>,
+    ),
+    number(
         name(c"max_domain_stanzas"),
         parameters::set::<{ parameters::place("max_domain_stanzas") }>,
     ),
@@ -216,6 +220,10 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
         parameters::set::<{ parameters::place("max_user_dialogs") }>,
     ),
     number(
+        name(c"max_user_messages"),
+        parameters::set::<{ parameters::place("max_user_messages") }>,
+    ),
+    number(
         name(c"max_user_subscribes"),
         parameters::set::<{ parameters::place("max_user_subscribes") }>,
     ),
@@ -234,6 +242,14 @@ static PARAMETERS: Table<[sys::param_export_t; config::PARAMETERS.len() + 1]> = 
     number(
         name(c"max_xml_namespaces"),
         parameters::set::<{ parameters::place("max_xml_namespaces") }>,
+    ),
+    number(
+        name(c"message_answer"),
+        parameters::set::<{ parameters::place("message_answer") }>,
+    ),
+    number(
+        name(c"message_max"),
+        parameters::set::<{ parameters::place("message_max") }>,
     ),
     number(
         name(c"notify_interval"),

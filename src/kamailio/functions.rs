@@ -20,9 +20,6 @@ const END: c_int = 0;
 /// The one word of `stox_handle()`.
 pub(super) const AUTHENTICATED: &CStr = c"authenticated";
 
-/// The methods that are handed over; others are answered 405 with this list (RFC 3261 §21.4.6).
-const ALLOW: &str = "SUBSCRIBE, NOTIFY, OPTIONS";
-
 /// Whether the request is for the gateway: its Request-URI is in an XMPP domain that is served, or is a
 /// Contact of the gateway.
 ///
@@ -146,11 +143,17 @@ pub(super) unsafe fn hand_over(message: *mut sys::sip_msg, authenticated: bool) 
         return FALSE;
     };
     match message.method() {
-        b"SUBSCRIBE" | b"NOTIFY" | b"OPTIONS" => {}
+        b"SUBSCRIBE" | b"NOTIFY" | b"MESSAGE" | b"OPTIONS" => {}
         // Neither is answered, nor can be suspended (RFC 3261 §9.2, §17.1.1.3).
         b"ACK" | b"CANCEL" => return FALSE,
         _ => {
-            reply::send(message, 405, "Method Not Allowed", &[("Allow", ALLOW)]);
+            // RFC 3261 §21.4.6
+            reply::send(
+                message,
+                405,
+                "Method Not Allowed",
+                &[("Allow", sip::SERVED)],
+            );
             return END;
         }
     }

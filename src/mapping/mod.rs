@@ -4,6 +4,7 @@
 mod activity;
 pub mod call;
 pub mod error;
+pub mod message;
 pub mod presence;
 mod timestamp;
 mod tuple_id;

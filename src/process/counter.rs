@@ -71,6 +71,13 @@ counters! {
     StanzasRefused Total "stanzas_refused" "Stanzas answered with an error.";
     AnswersWithheld Total "answers_withheld" "Answers not sent to XMPP domains that are not served: longer than what they answered.";
     RefusalsHeld Total "refusals_held" "Refusals of granted authorisations that came in a flood and were not believed.";
+    MessagesToXmpp Total "messages_to_xmpp" "Messages taken from SIP.";
+    MessagesToXmppDelivered Total "messages_to_xmpp_delivered" "Messages from SIP that the XMPP server has taken.";
+    MessagesToXmppErrored Total "messages_to_xmpp_errored" "Messages from SIP whose sender was told that they failed.";
+    MessagesToSip Total "messages_to_sip" "Messages taken from XMPP.";
+    MessagesToSipDelivered Total "messages_to_sip_delivered" "Messages from XMPP that SIP has accepted.";
+    MessagesToSipErrored Total "messages_to_sip_errored" "Messages from XMPP whose sender was told that they failed.";
+    MessagesFailedLate Total "messages_failed_late" "Errors for messages that had been answered already.";
     ChangesHeld Total "changes_held" "Changes of presence that waited for notify_interval to pass.";
     OverMaxAddressAttempts Total "over_max_address_attempts" "Connections refused: too many at a time from one address.";
     OverMaxAddressConnections Total "over_max_address_connections" "Connections refused: as many of one address as may be.";
@@ -79,6 +86,7 @@ counters! {
     OverMaxDialbacks Total "over_max_dialbacks" "Dialback requests refused: as many under way for one domain as may be.";
     OverMaxDialogs Total "over_max_dialogs" "Subscriptions refused or put off: as many dialogs as may be.";
     OverMaxDomainDialogs Total "over_max_domain_dialogs" "Subscriptions refused or put off: as many dialogs with one XMPP domain as may be.";
+    OverMaxDomainMessages Total "over_max_domain_messages" "Messages refused: too many at a time with one XMPP domain.";
     OverMaxDomainStanzas Total "over_max_domain_stanzas" "Stanzas held up or refused: too many at a time of one XMPP domain.";
     OverMaxDomainSubscribes Total "over_max_domain_subscribes" "Subscriptions refused or put off: too many at a time with one XMPP domain.";
     OverMaxLinkQueue Total "over_max_link_queue" "Stanzas refused: as many bytes wait in their link as may.";
@@ -88,6 +96,7 @@ counters! {
     OverMaxPidfTuples Total "over_max_pidf_tuples" "Presence documents refused for too many tuples.";
     OverMaxStanza Total "over_max_stanza" "Stanzas refused for their size.";
     OverMaxUserDialogs Total "over_max_user_dialogs" "Subscriptions refused or put off: as many dialogs of one watcher as may be.";
+    OverMaxUserMessages Total "over_max_user_messages" "Messages refused: too many at a time of one sender.";
     OverMaxUserSubscribes Total "over_max_user_subscribes" "Subscriptions refused or put off: too many at a time of one watcher.";
     OverMaxXmlAttributes Total "over_max_xml_attributes" "Stanzas and documents refused for too many attributes.";
     OverMaxXmlDepth Total "over_max_xml_depth" "Stanzas and documents refused for being nested too deeply.";
@@ -95,6 +104,8 @@ counters! {
     OverMaxXmlNamespaces Total "over_max_xml_namespaces" "Stanzas and documents refused for too many namespaces.";
     NotifierDialogs Present "notifier_dialogs" "Dialogs of SIP watchers.";
     SubscriberDialogs Present "subscriber_dialogs" "Dialogs of XMPP watchers.";
+    MessagesToXmppInFlight Present "messages_to_xmpp_in_flight" "Messages from SIP that are not answered yet.";
+    MessagesToSipInFlight Present "messages_to_sip_in_flight" "Messages from XMPP that are neither delivered nor reported yet.";
     RequestsInFlight Present "requests_in_flight" "Requests of the gateway without a result.";
     RequestsHeld Present "requests_held" "Handed-over requests that the gateway process has not answered yet.";
     LinksUp Present "links_up" "Links to the XMPP network that are ready.";
@@ -114,6 +125,7 @@ impl Counter {
             Limit::Dialbacks => Self::OverMaxDialbacks,
             Limit::Dialogs => Self::OverMaxDialogs,
             Limit::DomainDialogs => Self::OverMaxDomainDialogs,
+            Limit::DomainMessages => Self::OverMaxDomainMessages,
             Limit::DomainStanzas => Self::OverMaxDomainStanzas,
             Limit::DomainSubscribes => Self::OverMaxDomainSubscribes,
             Limit::LinkQueue => Self::OverMaxLinkQueue,
@@ -123,6 +135,7 @@ impl Counter {
             Limit::PidfTuples => Self::OverMaxPidfTuples,
             Limit::Stanza => Self::OverMaxStanza,
             Limit::UserDialogs => Self::OverMaxUserDialogs,
+            Limit::UserMessages => Self::OverMaxUserMessages,
             Limit::UserSubscribes => Self::OverMaxUserSubscribes,
             Limit::XmlAttributes => Self::OverMaxXmlAttributes,
             Limit::XmlDepth => Self::OverMaxXmlDepth,

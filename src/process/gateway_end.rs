@@ -119,6 +119,11 @@ impl GatewayEnd {
         number_to_level(self.memory.log_level.load(Ordering::Relaxed))
     }
 
+    /// What a counter stands at, as it is stored.
+    pub fn value(&self, counter: Counter) -> u64 {
+        self.memory.counter(counter).load(Ordering::Relaxed)
+    }
+
     /// Counts one.
     pub fn count(&self, counter: Counter) {
         self.add(counter, 1);

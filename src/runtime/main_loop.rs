@@ -24,6 +24,7 @@ use crate::store::{Committed, Writer};
 use crate::xmpp::LinkEvent;
 
 use super::StartError;
+use super::accounts::Accounts;
 use super::backlog::Backlog;
 use super::clock::Clock;
 use super::limits::Limits;
@@ -91,6 +92,7 @@ pub(super) struct MainLoop {
     held: u64,
     backlog: Backlog,
     counted: Counters,
+    accounts: Accounts,
     limits: Limits,
     buffer: Vec<u8>,
     ending: bool,
@@ -161,7 +163,6 @@ impl MainLoop {
             writer,
             commits,
             questions: questions::listen(&end.questions)?,
-            gateway,
             config,
             federates,
             outbox: Outbox::default(),
@@ -177,9 +178,11 @@ impl MainLoop {
             held: 0,
             backlog: Backlog::default(),
             counted: Counters::default(),
+            accounts: Accounts::take_over(&end, &gateway),
             limits: Limits::default(),
             buffer: vec![0; Packets::BUFFER],
             ending: false,
+            gateway,
             end,
         })
     }
@@ -381,6 +384,7 @@ impl MainLoop {
                 }
             }
         }
+        self.accounts.enter(&self.end, &self.gateway);
         self.alarm
             .set(self.gateway.next_deadline().map(|(due, _)| due), self.clock);
     }
@@ -490,6 +494,11 @@ impl MainLoop {
                 counters.changes_held,
                 self.counted.changes_held,
             ),
+            (
+                Counter::MessagesFailedLate,
+                counters.messages_failed_late,
+                self.counted.messages_failed_late,
+            ),
         ] {
             self.end.add(counter, now.saturating_sub(before));
         }
@@ -558,6 +567,8 @@ impl MainLoop {
             .int("subscriber_dialogs", status.subscriber_dialogs)
             .int("requests_in_flight", status.requests_in_flight)
             .int("requests_held", self.held)
+            .int("messages_to_xmpp", status.messages_to_xmpp)
+            .int("messages_to_sip", status.messages_to_sip)
             .int(
                 "commands_waiting",
                 u64::try_from(self.ports.waiting()).unwrap_or(u64::MAX),

@@ -13,6 +13,7 @@
 //! Outputs leave in the order in which they were decided, and only when the changes decided before them are
 //! durable. What cannot go on ends the process: it starts again from what is durable.
 
+mod accounts;
 mod backlog;
 mod clock;
 mod limits;
@@ -70,6 +71,7 @@ fn start(config: Arc<Config>, end: Arc<GatewayEnd>) -> Result<(), StartError> {
         generation = end.generation,
         authorizations = snapshot.authorizations.len(),
         dialogs = snapshot.dialogs.len(),
+        messages = snapshot.messages.len(),
         "gateway process starts"
     );
     if config.uses_s2s() {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The header fields of a message, in order, names in their long form.
 
-use super::syntax::{param, split_outside, split_params};
+use super::syntax::{is_token, param, split_outside, split_params};
 use super::{CSeq, DeltaSeconds, Event, ExpiresError, NameAddr, ParseError, SubscriptionState};
 
 /// The most elements of Record-Route taken: no request passes more proxies (RFC 3261 §8.1.1.6).
 const MAX_ROUTES: usize = 70;
+
+/// How the branches begin that are unique.
+const COOKIE: &str = "z9hG4bK";
 
 /// Header fields in the order received. Names compare without case; compact forms are already expanded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -127,6 +130,18 @@ impl Headers {
             routes.push(route.to_owned());
         }
         Ok(routes)
+    }
+
+    /// The branch of the topmost Via, if it names the transaction by itself (RFC 3261 §8.1.1.7).
+    pub fn branch(&self) -> Option<&str> {
+        let (_, params) = split_params(self.list("Via").next()?);
+        let branch = params.split(';').find_map(|param| {
+            let (name, value) = param.split_once('=')?;
+            name.trim()
+                .eq_ignore_ascii_case("branch")
+                .then(|| value.trim())
+        })?;
+        (branch.starts_with(COOKIE) && is_token(branch)).then_some(branch)
     }
 
     /// How many Via elements the message carries: how many hops it took.

@@ -25,6 +25,9 @@ pub enum Method {
     Other(String),
 }
 
+/// The methods that the gateway serves, as Allow has them (RFC 3261 §20.5).
+pub const SERVED: &str = "SUBSCRIBE, NOTIFY, MESSAGE, OPTIONS";
+
 impl Method {
     /// The method that a token names.
     pub fn parse(token: &str) -> Self {

@@ -24,7 +24,7 @@ pub use event::{Event, Package};
 pub use expires::{DeltaSeconds, ExpiresError};
 pub use headers::Headers;
 pub use message::{MAX_FIELDS, Message, ParseError, Request, Response};
-pub use method::Method;
+pub use method::{Method, SERVED};
 pub use name_addr::{NameAddr, NameAddrError};
 pub use retry_after::retry_after;
 pub use status::{Status, reason_phrase};

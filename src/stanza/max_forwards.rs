@@ -4,7 +4,6 @@
 
 use minidom::Element;
 use minidom::rxml::xml_ncname;
-use xmpp_parsers::presence::Presence;
 
 /// The namespace of headers in stanzas.
 pub const SHIM: &str = "http://jabber.org/protocol/shim";
@@ -12,10 +11,9 @@ pub const SHIM: &str = "http://jabber.org/protocol/shim";
 /// The header's name.
 const NAME: &str = "Max-Forwards";
 
-/// The hops that a presence stanza says are left; `None` if it says nothing legal.
-pub fn max_forwards(presence: &Presence) -> Option<u8> {
-    let headers = presence
-        .payloads
+/// The hops that a stanza with these payloads says are left; `None` if it says nothing legal.
+pub fn max_forwards(payloads: &[Element]) -> Option<u8> {
+    let headers = payloads
         .iter()
         .find(|payload| payload.is("headers", SHIM))?;
     let is_wanted = |header: &&Element| {
@@ -30,28 +28,26 @@ pub fn max_forwards(presence: &Presence) -> Option<u8> {
     digits.parse().ok().filter(|_| legal)
 }
 
-/// Says in a presence stanza how many hops are left.
-pub fn set_max_forwards(presence: &mut Presence, hops: u8) {
+/// Says in a stanza with these payloads how many hops are left.
+pub fn set_max_forwards(payloads: &mut Vec<Element>, hops: u8) {
     let header = Element::builder("header", SHIM)
         .attr(xml_ncname!("name").into(), NAME)
         .append(hops.to_string())
         .build();
     let headers = Element::builder("headers", SHIM).append(header).build();
-    presence.payloads.push(headers);
+    payloads.push(headers);
 }
 
 #[cfg(test)]
 mod tests {
-    use xmpp_parsers::presence::Type;
-
     use super::*;
 
     #[test]
     fn what_is_said_is_read() {
-        let mut presence = Presence::new(Type::Subscribe);
-        assert_eq!(max_forwards(&presence), None);
-        set_max_forwards(&mut presence, 0);
-        assert_eq!(max_forwards(&presence), Some(0));
+        let mut payloads = Vec::new();
+        assert_eq!(max_forwards(&payloads), None);
+        set_max_forwards(&mut payloads, 0);
+        assert_eq!(max_forwards(&payloads), Some(0));
     }
 
     #[test]
@@ -67,10 +63,9 @@ mod tests {
             ("<header name='Max-Forwards'/>", None),
             ("<header>7</header>", None),
         ] {
-            let mut presence = Presence::new(Type::Probe);
             let payload = format!("<headers xmlns='{SHIM}'>{headers}</headers>");
-            presence.payloads.push(payload.parse().unwrap());
-            assert_eq!(max_forwards(&presence), hops, "{headers}");
+            let payloads = [payload.parse().unwrap()];
+            assert_eq!(max_forwards(&payloads), hops, "{headers}");
         }
     }
 }

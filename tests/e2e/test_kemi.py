@@ -106,7 +106,7 @@ def test_who_did_not_prove_who_he_is_is_not_served(kemi):
 
 
 def test_a_method_that_is_not_served_is_405(kemi):
-    response = kemi().sip("romeo").ask("MESSAGE", JULIET, body="hello", headers=[("Content-Type", "text/plain")])
+    response = kemi().sip("romeo").ask("INFO", JULIET, body="hello", headers=[("Content-Type", "text/plain")])
     assert response.status == 405, str(response)
 
 

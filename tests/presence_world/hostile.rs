@@ -55,7 +55,7 @@ fn bad_subscribes_get_the_rfcs_code() {
             404,
         ),
         (good.replace("SUBSCRIBE sip:", "SUBSCRIBE sips:"), 416),
-        (good.replace("SUBSCRIBE", "MESSAGE"), 405),
+        (good.replace("SUBSCRIBE", "INFO"), 405),
     ];
     for (text, status) in cases {
         let mut world = World::new();

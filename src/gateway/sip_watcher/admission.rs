@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! What a SUBSCRIBE must be to be taken (RFC 6665 §4.2.1, RFC 3856 §6).
 
-use crate::address::{Aor, AorError, BareJid, Pair, SipUri, UriError};
+use crate::address::Pair;
 use crate::body::pidf;
 use crate::config::Limit;
 use crate::record::{DialogRecord, Direction, Moment};
@@ -10,6 +10,7 @@ use crate::sip::{Package, Request};
 use super::super::SipRequest;
 use super::super::desk::{Desk, Refusal};
 use super::super::dialog::adjacent_flow;
+use super::super::parties::{recipient, sender};
 use super::super::quota::Overdrawn;
 
 /// What applies when a SUBSCRIBE names no duration (RFC 3856 §6.4).
@@ -40,15 +41,7 @@ pub(super) fn accept(
     let remote_tag = from
         .tag()
         .ok_or_else(|| Refusal::because(400, "Missing From tag"))?;
-    if !r.authenticated {
-        return Err(Refusal::new(403));
-    }
-    let numbers = &desk.config.numbers;
-    let sip = numbers.aor(&from.uri).map_err(|_| Refusal::new(403))?;
-    if !desk.config.is_sip_domain(sip.host()) {
-        return Err(Refusal::new(403));
-    }
-    let sip = canonical(desk, &sip)?;
+    let sip = sender(desk, r, &from)?;
     let event = check_event(request)?;
     let contact = request
         .headers
@@ -62,7 +55,7 @@ pub(super) fn accept(
         .map_err(|_| Refusal::because(400, "Bad Record-Route"))?;
     check_accept(request)?;
     let expires = granted_expires(desk, request)?;
-    let xmpp = contact_of(desk, request)?;
+    let xmpp = recipient(desk, request)?;
     let pair = Pair::new(sip, xmpp);
     desk.draw(now, Direction::ToXmpp, &pair)
         .map_err(|overdrawn| refusal(desk, overdrawn))?;
@@ -103,40 +96,6 @@ fn refusal(desk: &mut Desk, overdrawn: Overdrawn) -> Refusal {
         .map_or(FULL_RETRY_AFTER, |wait| wait.div_ceil(1000));
     let seconds = desk.identity.between(least, least + RETRY_SPREAD);
     refusal.with("Retry-After", seconds.to_string())
-}
-
-/// The XMPP contact that a SUBSCRIBE is addressed to.
-fn contact_of(desk: &Desk, request: &Request) -> Result<BareJid, Refusal> {
-    let uri = SipUri::parse(&request.uri).map_err(|error| match error {
-        UriError::Scheme => Refusal::new(416),
-        UriError::Malformed => Refusal::because(400, "Bad Request-URI"),
-    })?;
-    let aor = desk.config.numbers.aor(&uri).map_err(|error| match error {
-        AorError::NotSip => Refusal::new(416),
-        AorError::Incomplete => Refusal::new(484),
-        AorError::NoUser | AorError::BadUser | AorError::BadHost | AorError::NoDomain => {
-            Refusal::new(404)
-        }
-    })?;
-    let xmpp = desk
-        .config
-        .gwmap
-        .xmpp_user_from_sip(&aor)
-        .map_err(|_| Refusal::new(404))?;
-    if desk.config.serves_xmpp_domain(xmpp.domain().as_str()) {
-        Ok(xmpp)
-    } else {
-        Err(Refusal::new(404))
-    }
-}
-
-/// The watcher as the XMPP side names him: user parts that differ only in what XMPP folds are one user
-/// there, so they are one here, and an answer finds the question.
-fn canonical(desk: &Desk, sip: &Aor) -> Result<Aor, Refusal> {
-    let map = &desk.config.gwmap;
-    map.sip_user_on_xmpp(sip)
-        .and_then(|jid| map.sip_user_from_xmpp(&jid))
-        .map_err(|_| Refusal::because(403, "From Has No XMPP Address"))
 }
 
 /// The event package must be `presence`; gives the event id.

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//! Messages through the core in a virtual world: a clock the test moves, answers that come late or never.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
+
+mod to_sip;
+mod to_xmpp;
+mod world;
