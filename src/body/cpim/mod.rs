@@ -54,18 +54,19 @@ pub struct Cpim {
 /// Somebody (RFC 3862 §4.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Party {
-    /// The name for people to read, which is not empty.
+    /// The name for people to read, which is not empty. There are user agents that refuse a message with one
+    /// (linphone 5.1.65).
     pub name: Option<String>,
     /// The address, of any scheme.
     pub uri: String,
 }
 
-/// What a message is about (RFC 3862 §4.5). The text may be any, control characters included.
+/// What a message is about (RFC 3862 §4.5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
     /// The language.
     pub lang: Option<String>,
-    /// The words.
+    /// Any text but an empty one; it may have control characters.
     pub text: String,
 }
 

@@ -163,7 +163,7 @@ fn parameters(mut text: &str) -> (Option<&str>, &str) {
         if let Some((name, value)) = parameter.split_once('=')
             && name.eq_ignore_ascii_case("lang")
         {
-            lang = lang.or(Some(value.trim_matches('"')));
+            lang.get_or_insert_with(|| value.trim_matches('"'));
         }
         text = after;
     }
@@ -358,10 +358,10 @@ impl Builder {
                 let first = message.message_id.take();
                 message.message_id = first.or_else(|| header.text());
             }
-            Known::Subject => message.subjects.push(Subject {
+            Known::Subject => message.subjects.extend(header.text().map(|text| Subject {
                 lang: header.lang.map(str::to_owned),
-                text: unescape(header.value),
-            }),
+                text,
+            })),
             Known::Several(role) => return self.add_party(role, header.value),
             Known::Requested => request(&mut message.requested, header.value),
             Known::Namespace => self.declare(header.value),
@@ -473,7 +473,7 @@ fn content(mut lines: Lines<'_>) -> Result<Content, CpimError> {
         if !name.eq_ignore_ascii_case("Content-Type") {
             return true;
         }
-        content_type.get_or_insert(std::mem::take(value));
+        content_type.get_or_insert_with(|| std::mem::take(value));
         false
     });
     Ok(Content {
@@ -485,9 +485,12 @@ fn content(mut lines: Lines<'_>) -> Result<Content, CpimError> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::body::composing::{self, Composing, State};
     use crate::body::imdn::{Delivery, Display, Disposition, Imdn, Processing};
 
     const CONTENT: &str = "\r\nContent-Type: text/plain\r\n\r\nhello";
@@ -614,6 +617,30 @@ mod tests {
     }
 
     #[test]
+    fn messages_of_a_real_user_agent() {
+        let text = include_bytes!("../../../tests/vectors/cpim/linphone_text.cpim");
+        let text = Cpim::parse(text).unwrap();
+        assert_eq!(text.from, Some(party("", "sip:alice@sip.example")));
+        assert_eq!(text.to, [party("", "sip:bob@sip.example")]);
+        assert!(text.datetime.is_some() && text.message_id.is_some());
+        let requested = Requested {
+            positive_delivery: true,
+            negative_delivery: true,
+            processing: false,
+            display: true,
+        };
+        assert_eq!(text.requested, requested);
+        assert_eq!(text.content.content_type, "text/plain");
+        assert_eq!(text.content.bytes, "hello é \"x\" \\".as_bytes());
+        let composing = include_bytes!("../../../tests/vectors/cpim/linphone_composing.cpim");
+        let content = Cpim::parse(composing).unwrap().content;
+        assert_eq!(content.content_type, composing::MIME);
+        let read = Composing::parse(&content.bytes).unwrap();
+        assert_eq!(read.state, State::Active);
+        assert_eq!(read.refresh.map(NonZeroU32::get), Some(60));
+    }
+
+    #[test]
     fn parties_in_every_form() {
         for (text, expected) in [
             ("<im:a@b>", Some(party("", "im:a@b"))),
@@ -697,7 +724,6 @@ mod tests {
             ("Subject:;lang= a", None, "a"),
             ("Subject: ;lang=fr a", None, ";lang=fr a"),
             ("Subject:a", None, "a"),
-            ("Subject:", None, ""),
             ("subject: a", None, "a"),
         ] {
             let read = with_headers(&format!("{header}\r\n")).unwrap();
@@ -707,6 +733,7 @@ mod tests {
             };
             assert_eq!(read.subjects, [expected], "{header}");
         }
+        assert_eq!(with_headers("Subject:;lang=fr \r\n").unwrap().subjects, []);
     }
 
     #[test]

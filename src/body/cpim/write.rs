@@ -2,8 +2,8 @@
 //! Message to bytes.
 
 use super::{
-    Content, Cpim, IMDN, LINE_ENDS, Party, Requested, is_language, is_name_char, is_uri_char,
-    mime_value,
+    Content, Cpim, IMDN, LINE_ENDS, Party, Requested, Subject, is_language, is_name_char,
+    is_uri_char, mime_value,
 };
 
 impl Cpim {
@@ -11,8 +11,8 @@ impl Cpim {
     ///
     /// It reads back equal when its fields are what they say; in any case it reads as the same number of
     /// headers. What has no form in the grammar becomes harmless: an address is percent-encoded, a language
-    /// that is none and a MIME header with such a name are left out, and so are an empty name and an empty
-    /// `Message-ID`; in a MIME header a control character is a space.
+    /// that is none and a MIME header with such a name are left out, and so are an empty name, `Message-ID`
+    /// or subject; in a MIME header a control character is a space.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = String::new();
         write_parties(&mut out, "From: ", self.from.iter());
@@ -21,7 +21,8 @@ impl Cpim {
         if let Some(datetime) = &self.datetime {
             write_value(&mut out, "DateTime: ", datetime.as_str());
         }
-        for subject in &self.subjects {
+        let said = |subject: &&Subject| !subject.text.is_empty();
+        for subject in self.subjects.iter().filter(said) {
             match subject.lang.as_deref().filter(|lang| is_language(lang)) {
                 Some(lang) => {
                     write_value(&mut out, &format!("Subject:;lang={lang} "), &subject.text);
@@ -168,7 +169,6 @@ fn write_mime_header(out: &mut String, name: &str, value: &str) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::Subject;
     use super::*;
     use crate::body::Timestamp;
 
@@ -231,7 +231,7 @@ mod tests {
         let datetime =
             prop::sample::select(vec!["2006-04-04T12:16:49-05:00", "2006-04-04T12:16:49.1Z"]);
         let lang = prop::option::of("[a-z]{1,8}(-[a-z0-9]{1,8}){0,2}");
-        let subject = (lang, text()).prop_map(|(lang, text)| Subject { lang, text });
+        let subject = (lang, said()).prop_map(|(lang, text)| Subject { lang, text });
         let requested = any::<[bool; 4]>().prop_map(
             |[positive_delivery, negative_delivery, processing, display]| Requested {
                 positive_delivery,
