@@ -14,7 +14,11 @@ use targets::TARGETS;
 pub mod targets;
 
 /// Documents of others that serve as seeds too.
-const VECTORS: [(&str, &str); 4] = [
+const VECTORS: [(&str, &str); 8] = [
+    ("cpim", "tests/vectors/cpim"),
+    ("cpim", "tests/vectors/rfc3862"),
+    ("cpim", "tests/vectors/rfc5438"),
+    ("message_status", "tests/vectors/rfc3994"),
     ("pidf", "tests/vectors/pidf"),
     ("sequence", "tests/vectors/pidf"),
     ("sip", "tests/vectors/rfc8048"),

@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Bodies that SIP and MSRP carry, one format a room.
 
+pub mod composing;
+pub mod cpim;
 pub mod dialog_info;
+pub mod imdn;
 pub mod pidf;
 mod shape;
+mod timestamp;
 mod xml;
 
 pub use shape::{Misshapen, Shape};
+pub use timestamp::Timestamp;
 pub use xml::is_xml_char;

@@ -2,7 +2,8 @@
 //! XML documents as SIP carries them, piece by piece.
 //!
 //! In: bytes and limits. Out: each [`Piece`] in order. A DTD, a processing instruction or an undefined entity
-//! is a fault, and so is everything that is not well-formed or is of a shape that is not accepted.
+//! is a fault, and so is everything that is not well-formed or is of a shape that is not accepted. The other
+//! way: text as a document carries it.
 
 use std::borrow::Cow;
 use std::str;
@@ -23,6 +24,25 @@ pub fn is_xml_char(c: char) -> bool {
         '\t' | '\n' | '\r' => true,
         '\u{fffe}' | '\u{ffff}' => false,
         _ => c >= ' ',
+    }
+}
+
+/// Adds text to a document. Characters that XML cannot carry are left out.
+pub(super) fn escape(out: &mut String, text: &str) {
+    text.chars().for_each(|c| escape_char(out, c));
+}
+
+/// Adds a character to a document, if XML can carry it.
+pub(super) fn escape_char(out: &mut String, c: char) {
+    match c {
+        '&' => out.push_str("&amp;"),
+        '<' => out.push_str("&lt;"),
+        '>' => out.push_str("&gt;"),
+        '\'' => out.push_str("&apos;"),
+        // As itself it would read back as a line feed.
+        '\r' => out.push_str("&#13;"),
+        _ if is_xml_char(c) => out.push(c),
+        _ => {}
     }
 }
 

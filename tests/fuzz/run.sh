@@ -49,7 +49,7 @@ failed=
 for target; do
     mkdir -p "$work/corpus/$target" "$work/artifacts/$target"
     echo "fuzz: $target for $minutes minutes"
-    fuzz run "$target" "$work/corpus/$target" "tests/fuzz/seeds/$target" tests/vectors/pidf tests/vectors/rfc8048 -- \
+    fuzz run "$target" "$work/corpus/$target" "tests/fuzz/seeds/$target" tests/vectors/cpim tests/vectors/pidf tests/vectors/rfc5438 tests/vectors/rfc8048 -- \
         -max_total_time=$((minutes * 60)) -timeout=20 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="$work/artifacts/$target/" || failed="$failed $target"
 done

@@ -4,7 +4,7 @@
 use xmpp_parsers::ns::JABBER_CLIENT;
 use xmpp_parsers::presence::Show;
 
-use crate::body::is_xml_char;
+use crate::body::xml::{escape, escape_char};
 
 use super::read::{CIPID, DATA_MODEL, PIDF, RPID};
 use super::{Activity, Basic, Document, Note, Person, Tuple};
@@ -137,29 +137,13 @@ fn attribute(out: &mut String, name: &str, value: &str) {
     out.push('\'');
 }
 
-fn escape(out: &mut String, text: &str) {
-    text.chars().for_each(|c| escape_char(out, c));
-}
-
-fn escape_char(out: &mut String, c: char) {
-    match c {
-        '&' => out.push_str("&amp;"),
-        '<' => out.push_str("&lt;"),
-        '>' => out.push_str("&gt;"),
-        '\'' => out.push_str("&apos;"),
-        // As itself it would read back as a line feed.
-        '\r' => out.push_str("&#13;"),
-        _ if is_xml_char(c) => out.push(c),
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::super::{Contact, Priority};
     use super::*;
+    use crate::body::is_xml_char;
 
     fn legal_text() -> impl Strategy<Value = String> {
         let special = prop::sample::select(vec![

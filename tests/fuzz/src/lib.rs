@@ -5,10 +5,12 @@
 //! on the same functions.
 
 pub mod address;
+pub mod cpim;
 mod departing;
 pub mod dialback;
 pub mod dialog_info;
 pub mod frame;
+pub mod message_status;
 pub mod negotiation;
 pub mod pidf;
 pub mod sequence;
@@ -29,11 +31,13 @@ const LINKS: &[(&str, &str)] = &[];
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their folder below `seeds/`.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("address", address::run),
+    ("cpim", cpim::run),
     ("dialback", dialback::run),
     ("dialog_info", dialog_info::run),
     ("frame", frame::run),
+    ("message_status", message_status::run),
     ("negotiation", negotiation::run),
     ("pidf", pidf::run),
     ("sequence", sequence::run),
