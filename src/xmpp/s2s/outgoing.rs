@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What leaves over one stream: its own elements first, then the stanzas of the links that it carries, and
-//! which of those the peer has acknowledged (XEP-0198 §4).
+//! What leaves over one stream: its own elements first, among them acknowledgements of what came, then the stanzas of
+//! the links that it carries, and which of those the peer has acknowledged (XEP-0198 §4).
 
 use std::collections::VecDeque;
 use std::io;

@@ -32,8 +32,8 @@ use super::verify;
 /// Verified keys that may wait for their stream.
 const VERDICTS: usize = 16;
 
-/// A peer that asks how far we are is taken to have as much patience as we; it is told in the first part of that.
-const PEERS_PATIENCE: u32 = 3;
+/// A peer waits for an answer as long as we would, we suppose: it gets one within this part of that time.
+const PART_OF_PATIENCE: u32 = 3;
 
 /// Our side of a stream.
 pub(super) enum Side {
@@ -473,7 +473,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
             }
             "r" => {
                 if let Some(handled) = &self.handled {
-                    handled.ask(self.hub.timing.answer / PEERS_PATIENCE);
+                    handled.ask(self.hub.timing.answer / PART_OF_PATIENCE);
                 }
                 Ok(())
             }
