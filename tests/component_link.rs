@@ -255,7 +255,7 @@ async fn expect_up(events: &mut mpsc::Receiver<LinkEvent>) {
                 return;
             }
             LinkEvent::Down { .. } => {}
-            LinkEvent::Stanza(stanza) => panic!("{stanza:?}"),
+            LinkEvent::Stanza { inbound, .. } => panic!("{inbound:?}"),
         }
     }
 }
@@ -266,13 +266,13 @@ async fn expect_down(events: &mut mpsc::Receiver<LinkEvent>) -> String {
             assert_eq!(link, LinkName::component(DOMAIN));
             reason
         }
-        other @ (LinkEvent::Up { .. } | LinkEvent::Stanza(_)) => panic!("{other:?}"),
+        other @ (LinkEvent::Up { .. } | LinkEvent::Stanza { .. }) => panic!("{other:?}"),
     }
 }
 
 async fn expect_stanza(events: &mut mpsc::Receiver<LinkEvent>) -> Stanza {
     match event(events).await {
-        LinkEvent::Stanza(inbound) => {
+        LinkEvent::Stanza { inbound, .. } => {
             assert_eq!(inbound.link, LinkName::component(DOMAIN));
             inbound.stanza
         }

@@ -21,7 +21,7 @@ use crate::gateway::{Counters, Gateway, Input, Output};
 use crate::process::{Counter, GatewayEnd, Packets, Taken, random};
 use crate::record::{Moment, Snapshot};
 use crate::store::{Committed, Writer};
-use crate::xmpp::LinkEvent;
+use crate::xmpp::{LinkEvent, Receipt};
 
 use super::StartError;
 use super::accounts::Accounts;
@@ -101,6 +101,8 @@ pub(super) struct MainLoop {
 /// What leaves once the changes decided before it are durable.
 enum Leaving {
     Decided(Output),
+    /// For the stanza that it was decided upon.
+    Receipt(Receipt),
     /// To an operator.
     Answer(Answer, oneshot::Sender<Answer>),
 }
@@ -347,7 +349,10 @@ impl MainLoop {
                 }
                 self.input(Input::LinkDown { link });
             }
-            LinkEvent::Stanza(inbound) => self.input(Input::Stanza(Box::new(inbound))),
+            LinkEvent::Stanza { inbound, receipt } => {
+                self.input(Input::Stanza(Box::new(inbound)));
+                self.outbox.push(receipt.map(Leaving::Receipt));
+            }
         }
     }
 
@@ -378,6 +383,7 @@ impl MainLoop {
         while let Some(leaving) = self.outbox.pop() {
             match leaving {
                 Leaving::Decided(output) => self.carry_out(output),
+                Leaving::Receipt(receipt) => receipt.settle(),
                 Leaving::Answer(answer, asked) => {
                     // Who asked may have given up.
                     let _ = asked.send(answer);

@@ -18,6 +18,7 @@ use crate::stanza::{Inbound, LinkName, Stanza};
 
 use super::backoff::Backoff;
 use super::failure::Failure;
+use super::handled::Receipt;
 use super::outbox::{Outbox, SendError};
 use super::session;
 use super::status::{LinkState, LinkStatus, StatusCell};
@@ -25,7 +26,7 @@ use super::stream::Limits;
 use super::timing::Timing;
 
 /// What a link tells its owner.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "nearly all events are stanzas; a box would cost each of them an allocation"
@@ -44,7 +45,12 @@ pub enum LinkEvent {
         reason: String,
     },
     /// A legal stanza.
-    Stanza(Inbound),
+    Stanza {
+        /// The stanza, and the link that it came by.
+        inbound: Inbound,
+        /// To be settled when what the stanza led to is durable; `None` if nobody waits for that.
+        receipt: Option<Receipt>,
+    },
 }
 
 /// A link to an XMPP server, kept up by a task of its own until [`Link::close`]; dropping it ends the
@@ -348,13 +354,16 @@ mod tests {
     async fn reason(events: &mut mpsc::Receiver<LinkEvent>) -> String {
         match event(events).await {
             LinkEvent::Down { reason, .. } => reason,
-            other @ (LinkEvent::Up { .. } | LinkEvent::Stanza(_)) => panic!("{other:?}"),
+            other @ (LinkEvent::Up { .. } | LinkEvent::Stanza { .. }) => panic!("{other:?}"),
         }
     }
 
     async fn expect_up(events: &mut mpsc::Receiver<LinkEvent>) {
         let link = LinkName::component("sip.test");
-        assert_eq!(event(events).await, LinkEvent::Up { link });
+        match event(events).await {
+            LinkEvent::Up { link: up } => assert_eq!(up, link),
+            other @ (LinkEvent::Down { .. } | LinkEvent::Stanza { .. }) => panic!("{other:?}"),
+        }
     }
 
     fn message(size: usize) -> Stanza {
@@ -389,7 +398,7 @@ mod tests {
         server
             .say("<message from='b@x.test' to='a@sip.test'/>")
             .await;
-        assert!(matches!(event(&mut events).await, LinkEvent::Stanza(_)));
+        assert!(matches!(event(&mut events).await, LinkEvent::Stanza { .. }));
     }
 
     #[tokio::test]
@@ -456,7 +465,7 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(150)).await;
         assert_eq!(link.status().stanzas_in, 5);
         for _ in 0..20 {
-            assert!(matches!(event(&mut events).await, LinkEvent::Stanza(_)));
+            assert!(matches!(event(&mut events).await, LinkEvent::Stanza { .. }));
         }
     }
 
@@ -531,7 +540,7 @@ mod tests {
         server
             .say("<message from='b@x.test' to='a@sip.test'/></stream:stream>")
             .await;
-        assert!(matches!(event(&mut events).await, LinkEvent::Stanza(_)));
+        assert!(matches!(event(&mut events).await, LinkEvent::Stanza { .. }));
         timeout(LIMIT, closing).await.unwrap().unwrap();
     }
 }

@@ -12,6 +12,7 @@ mod backoff;
 mod component;
 mod dns;
 mod failure;
+mod handled;
 mod link;
 mod outbox;
 pub mod s2s;
@@ -21,6 +22,7 @@ pub mod stream;
 mod timing;
 pub mod tls;
 
+pub use handled::Receipt;
 pub use link::{Link, LinkEvent};
 pub use outbox::SendError;
 pub use status::{LinkState, LinkStatus};

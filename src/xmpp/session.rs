@@ -211,11 +211,11 @@ impl<'a, R: AsyncRead + Unpin> Receiver<'a, R> {
             Ok(stanza) => {
                 self.shared.status.lock().stanzas_in += 1;
                 let link = self.shared.name();
-                let inbound = LinkEvent::Stanza(Inbound { link, stanza });
-                self.events
-                    .send(inbound)
-                    .await
-                    .map_err(|_| Failure::Stopped)
+                let event = LinkEvent::Stanza {
+                    inbound: Inbound { link, stanza },
+                    receipt: None,
+                };
+                self.events.send(event).await.map_err(|_| Failure::Stopped)
             }
             Err(unreadable) => {
                 tracing::debug!(link = %self.shared.config.domain, why = %unreadable.why, "stanza refused");

@@ -16,6 +16,7 @@ use xmpp_parsers::stanza_error::DefinedCondition;
 use crate::config::{Config, Limit, Reached};
 use crate::stanza::{Inbound, Stanza, answer, error};
 use crate::xmpp::dns::Locator;
+use crate::xmpp::handled::Handled;
 use crate::xmpp::outbox::SendError;
 use crate::xmpp::stream::Limits;
 use crate::xmpp::tls::LiveCertificates;
@@ -194,11 +195,20 @@ impl Hub {
         lock(&self.tally).stanzas_returned += 1;
         let stanza = Stanza::from_element(error).ok()?;
         let link = pair.link();
-        Some(LinkEvent::Stanza(Inbound { link, stanza }))
+        Some(LinkEvent::Stanza {
+            inbound: Inbound { link, stanza },
+            receipt: None,
+        })
     }
 
-    /// Hands a stanza to the core. False if there is no core any more.
-    pub(super) async fn deliver(self: &Arc<Self>, pair: &DomainPair, stanza: Element) -> bool {
+    /// Hands a stanza to the core, which says when it is handled if the peer wants to know. False if there is no core
+    /// any more.
+    pub(super) async fn deliver(
+        self: &Arc<Self>,
+        pair: &DomainPair,
+        stanza: Element,
+        handled: Option<&Arc<Handled>>,
+    ) -> bool {
         lock(&self.tally).stanzas_in += 1;
         if is_answer_to_ping(&stanza) {
             if let Some(link) = lock(&self.links).get(pair) {
@@ -209,7 +219,10 @@ impl Hub {
         match Stanza::from_element(stanza) {
             Ok(stanza) => {
                 let link = pair.link();
-                let event = LinkEvent::Stanza(Inbound { link, stanza });
+                let event = LinkEvent::Stanza {
+                    inbound: Inbound { link, stanza },
+                    receipt: handled.map(Handled::give),
+                };
                 self.events.send(event).await.is_ok()
             }
             Err(unreadable) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! What leaves over one stream: its own elements first, then the stanzas of the links that it carries, and
-//! which of those the peer has acknowledged (XEP-0198 §4).
+//! What leaves over one stream: its own elements first, among them acknowledgements of what came, then the stanzas of
+//! the links that it carries, and which of those the peer has acknowledged (XEP-0198 §4).
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,11 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use minidom::Element;
+use rxml::xml_ncname;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use xmpp_parsers::ns;
 
+use crate::xmpp::handled::Handled;
 use crate::xmpp::stream::{CLOSE, StreamError, Writer};
 
 use super::link::{Bytes, Link};
@@ -42,6 +44,8 @@ struct State {
     /// stream that has none, those being written.
     pending: VecDeque<(Arc<Link>, Bytes)>,
     management: Option<Management>,
+    /// What came, where the peer wants it acknowledged.
+    handled: Option<Arc<Handled>>,
     finished: bool,
     stanzas: u64,
     /// When the last of them was written.
@@ -76,6 +80,7 @@ impl Outgoing {
                 links: Vec::new(),
                 pending: VecDeque::new(),
                 management: None,
+                handled: None,
                 finished: false,
                 stanzas: 0,
                 last: None,
@@ -128,6 +133,13 @@ impl Outgoing {
         for (link, bytes) in guard.pending.drain(..) {
             link.gone(bytes.len());
         }
+    }
+
+    /// The peer is told which of its stanzas are handled, from now on.
+    pub(super) fn acknowledge(&self) -> Arc<Handled> {
+        let handled = Handled::new(Arc::clone(&self.wake));
+        self.lock().handled = Some(Arc::clone(&handled));
+        handled
     }
 
     /// Writes an element that is no stanza. False if too much waits already.
@@ -202,15 +214,20 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Ends the stream once what is said and queued is written, with an error if there is one to tell.
-    pub(super) fn finish(&self, error: Option<&StreamError>) {
+    /// Ends the stream once what is said and queued is written, with an error if there is one to tell. For what came
+    /// to be handled it waits so long.
+    pub(super) fn finish(&self, error: Option<&StreamError>, patience: Duration) {
         let mut guard = self.lock();
         let state = &mut *guard;
         // An error needs a stream to be said on (RFC 6120 §4.9.1.2).
         if let Some(mut opening) = state.opening.take() {
             state.own.append(&mut opening);
         }
+        if let Some(handled) = &state.handled {
+            handled.part(patience);
+        }
         if let Some(error) = error {
+            state.answer(Instant::now());
             // An error that cannot be written leaves the closing tag to say that it is over.
             let _ = state.writer.write(&error.to_element(), &mut state.own);
         }
@@ -262,14 +279,27 @@ impl Outgoing {
                 sink.write_all(CLOSE).await?;
                 return sink.shutdown().await;
             } else {
-                self.wake.notified().await;
+                self.woken().await;
             }
         }
     }
 
+    /// Waits until there may be something to write.
+    async fn woken(&self) {
+        let due = self.lock().due();
+        match due {
+            // That the time is over is as good a reason.
+            Some(due) => drop(timeout_at(due, self.wake.notified()).await),
+            None => self.wake.notified().await,
+        }
+    }
+
+    /// What is to be written now, and whether it is the last.
     fn batch(&self) -> (Vec<u8>, bool) {
         let mut guard = self.lock();
         let state = &mut *guard;
+        let now = Instant::now();
+        state.answer(now);
         let mut batch = std::mem::take(&mut state.own);
         let before = state.pending.len();
         for link in &state.links {
@@ -279,7 +309,6 @@ impl Outgoing {
             }
         }
         let stanzas = state.pending.len() - before;
-        let now = Instant::now();
         if stanzas > 0 {
             state.stanzas += stanzas as u64;
             state.last = Some(now);
@@ -297,7 +326,7 @@ impl Outgoing {
             state.request();
             batch.append(&mut state.own);
         }
-        (batch, state.finished)
+        (batch, state.finished && state.due().is_none())
     }
 
     /// A batch is with the kernel, which is all there is to know on a stream without acknowledgements.
@@ -321,6 +350,27 @@ impl State {
     fn request(&mut self) -> bool {
         let request = Element::bare("r", ns::SM);
         self.writer.write(&request, &mut self.own).is_ok()
+    }
+
+    /// Tells the peer which of its stanzas are handled, if that is due.
+    fn answer(&mut self, now: Instant) {
+        let Some(h) = self
+            .handled
+            .as_ref()
+            .and_then(|handled| handled.answer(now))
+        else {
+            return;
+        };
+        let answer = Element::builder("a", ns::SM)
+            .attr(xml_ncname!("h").into(), h.to_string())
+            .build();
+        // A number can be written.
+        let _ = self.writer.write(&answer, &mut self.own);
+    }
+
+    /// By when the peer is to be told which of its stanzas are handled.
+    fn due(&self) -> Option<Instant> {
+        self.handled.as_ref().and_then(|handled| handled.due())
     }
 }
 

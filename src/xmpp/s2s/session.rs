@@ -5,6 +5,7 @@
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use minidom::Element;
 use rxml::xml_ncname;
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use xmpp_parsers::ns::{self, JABBER_CLIENT};
 
+use crate::xmpp::handled::Handled;
 use crate::xmpp::stream::{Condition, Decoder, Reader, Received, Refused, StreamError, Writer};
 
 use super::dialback::{Answer, Dialback, Part, Questions, Says};
@@ -29,6 +31,9 @@ use super::verify;
 
 /// Verified keys that may wait for their stream.
 const VERDICTS: usize = 16;
+
+/// A peer waits for an answer as long as we would, we suppose: it gets one within this part of that time.
+const PART_OF_PATIENCE: u32 = 3;
 
 /// Our side of a stream.
 pub(super) enum Side {
@@ -80,8 +85,8 @@ pub(super) struct Session<'a, R> {
     /// The question whether the peer lives: when it was asked.
     asked: Option<Instant>,
     pings: u64,
-    /// Stanzas taken since the peer enabled their acknowledgement (XEP-0198 §4).
-    handled: Option<u32>,
+    /// Stanzas that came since the peer enabled their acknowledgement (XEP-0198 §4).
+    handled: Option<Arc<Handled>>,
     /// When reading went on after the core had taken the last stanza: its slowness is no silence.
     resumed: Instant,
     /// When a stanza came last.
@@ -146,7 +151,14 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
         self.closing = true;
         // Boxed, as it comes last and takes as much memory as all that came before.
         let parting = Box::pin(async {
-            outgoing.finish(failure.fault_of_peer().as_ref());
+            let fault = failure.fault_of_peer();
+            // When we stop the core may be gone; behind an error nothing is said.
+            let patience = if matches!(failure, Failure::Stopped) || fault.is_some() {
+                Duration::ZERO
+            } else {
+                hub.timing.parting / 2
+            };
+            outgoing.finish(fault.as_ref(), patience);
             if matches!(failure, Failure::Stopped | Failure::Idle) {
                 // Both go on until the peer has closed its side too.
                 let (_, _) = tokio::join!(self.read(), &mut writing);
@@ -417,10 +429,13 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
         if !is_small_talk(&stanza) {
             self.last = Instant::now();
         }
-        if !self.hub.deliver(pair, stanza).await {
+        let handled = self.handled.as_ref();
+        if let Some(handled) = handled {
+            handled.came();
+        }
+        if !self.hub.deliver(pair, stanza, handled).await {
             return Err(Failure::Stopped);
         }
-        self.handled = self.handled.map(|handled| handled.wrapping_add(1));
         if let Some(wait) = self.hub.pace(&pair.remote) {
             tokio::time::sleep(wait).await;
         }
@@ -431,7 +446,9 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
     fn refused(&mut self, pair: &DomainPair, refused: &Refused) {
         self.record.count();
         self.last = Instant::now();
-        self.handled = self.handled.map(|handled| handled.wrapping_add(1));
+        if let Some(handled) = &self.handled {
+            handled.came();
+        }
         tracing::debug!(link = %pair.link(), why = %refused.excess, "stanza skipped");
         self.hub.reached(refused.excess.into());
         self.hub.refuse(pair, refused.reply.as_ref());
@@ -441,7 +458,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
     fn manage(&mut self, element: &Element) -> Result<(), Failure> {
         match element.name() {
             "enable" if self.handled.is_none() && self.is_accepted() => {
-                self.handled = Some(0);
+                self.handled = Some(self.outgoing().acknowledge());
                 self.record.agreed().management = true;
                 if self.record.agreed().bidi {
                     self.outgoing().manage();
@@ -455,13 +472,10 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
                 self.say(&failed)
             }
             "r" => {
-                let Some(handled) = self.handled else {
-                    return Ok(());
-                };
-                let answer = Element::builder("a", ns::SM)
-                    .attr(xml_ncname!("h").into(), handled.to_string())
-                    .build();
-                self.say(&answer)
+                if let Some(handled) = &self.handled {
+                    handled.ask(self.hub.timing.answer / PART_OF_PATIENCE);
+                }
+                Ok(())
             }
             "a" => {
                 let h = element.attr("h").and_then(|h| h.parse().ok());
@@ -477,7 +491,7 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
             }
             // The answer to a question that was asked before the session began.
             "enabled" if self.handled.is_none() && !self.is_accepted() => {
-                self.handled = Some(0);
+                self.handled = Some(self.outgoing().acknowledge());
                 Ok(())
             }
             "failed" if !self.is_accepted() => {
@@ -492,7 +506,9 @@ impl<'a, R: AsyncRead + Unpin> Session<'a, R> {
     /// Acknowledgement of stanzas was asked for before the session began. On a stream for both directions the answer,
     /// from which on the peer's stanzas are counted, is still to come.
     pub(super) fn managed(&mut self) {
-        self.handled = (!self.comes_both_ways()).then_some(0);
+        if !self.comes_both_ways() {
+            self.handled = Some(self.outgoing().acknowledge());
+        }
         self.outgoing().manage();
     }
 

@@ -295,43 +295,52 @@ async fn listen(
     heard: Arc<Heard>,
     mut events: mpsc::Receiver<LinkEvent>,
 ) {
-    let count = |counter: &AtomicU64| {
-        counter.fetch_add(1, Ordering::Relaxed);
-    };
     while let Some(event) = events.recv().await {
         match event {
             LinkEvent::Up { .. } => count(&heard.links_up),
             LinkEvent::Down { .. } => count(&heard.links_down),
-            LinkEvent::Stanza(inbound) => match inbound.stanza {
-                Stanza::Iq(Iq::Result { .. }) => {
-                    count(&heard.answers);
-                    heard.answered.notify_one();
+            LinkEvent::Stanza { inbound, receipt } => {
+                answer(&federation, &heard, inbound.stanza);
+                // There is no store to wait for.
+                if let Some(receipt) = receipt {
+                    receipt.settle();
                 }
-                Stanza::Iq(Iq::Get {
-                    from: Some(from),
-                    to: Some(to),
-                    id,
-                    ..
-                }) => {
-                    let (local, remote) = (to.domain().to_string(), from.domain().to_string());
-                    let result = Iq::Result {
-                        from: Some(to),
-                        to: Some(from),
-                        id,
-                        payload: None,
-                    };
-                    // Whoever asked waits in vain, and says so.
-                    let _ = federation.send(&local, &remote, Stanza::Iq(result));
-                }
-                Stanza::Message(message)
-                    if message.type_ == xmpp_parsers::message::MessageType::Error =>
-                {
-                    count(&heard.errors);
-                }
-                Stanza::Message(_) => count(&heard.stanzas),
-                Stanza::Iq(_) | Stanza::Presence(_) => count(&heard.errors),
-            },
+            }
         }
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+fn answer(federation: &Federation, heard: &Heard, stanza: Stanza) {
+    match stanza {
+        Stanza::Iq(Iq::Result { .. }) => {
+            count(&heard.answers);
+            heard.answered.notify_one();
+        }
+        Stanza::Iq(Iq::Get {
+            from: Some(from),
+            to: Some(to),
+            id,
+            ..
+        }) => {
+            let (local, remote) = (to.domain().to_string(), from.domain().to_string());
+            let result = Iq::Result {
+                from: Some(to),
+                to: Some(from),
+                id,
+                payload: None,
+            };
+            // Whoever asked waits in vain, and says so.
+            let _ = federation.send(&local, &remote, Stanza::Iq(result));
+        }
+        Stanza::Message(message) if message.type_ == xmpp_parsers::message::MessageType::Error => {
+            count(&heard.errors);
+        }
+        Stanza::Message(_) => count(&heard.stanzas),
+        Stanza::Iq(_) | Stanza::Presence(_) => count(&heard.errors),
     }
 }
 

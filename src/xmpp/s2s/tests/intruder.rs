@@ -81,7 +81,30 @@ impl Intruder {
         to: SocketAddr,
         domain: &str,
     ) -> Line<impl Wire + use<>> {
+        self.authenticated_with("", to, domain).await
+    }
+
+    /// A connection authenticated by EXTERNAL, over which stanzas go both ways and are acknowledged.
+    pub(super) async fn managed_bidi(
+        &self,
+        to: SocketAddr,
+        domain: &str,
+    ) -> Line<impl Wire + use<>> {
+        let bidi = "<bidi xmlns='urn:xmpp:bidi'/>";
+        let mut line = self.authenticated_with(bidi, to, domain).await;
+        line.say("<enable xmlns='urn:xmpp:sm:3'/>").await;
+        line.hear("<enabled").await;
+        line
+    }
+
+    async fn authenticated_with(
+        &self,
+        more: &str,
+        to: SocketAddr,
+        domain: &str,
+    ) -> Line<impl Wire + use<>> {
         let mut line = self.opened(to, domain).await;
+        line.say(more).await;
         line.say(AUTH).await;
         line.hear("<success").await;
         line.say(&self.header(domain)).await;
@@ -123,13 +146,21 @@ impl Intruder {
 
     /// The next connection of somebody, who may send stanzas and is to hear some.
     pub(super) async fn accept_bidi(&self, of: &str) -> Line<impl Wire + use<>> {
-        self.accept_offering(of, "<bidi xmlns='urn:xmpp:features:bidi'/>")
-            .await
+        self.accept_offering(of, BIDI).await
     }
 
     /// The next connection of somebody, to whom stanzas are said to be acknowledged.
     pub(super) async fn accept_managed(&self, of: &str) -> Line<impl Wire + use<>> {
-        let mut line = self.accept_external(of, "").await;
+        self.accept_managed_offering(of, "").await
+    }
+
+    /// The next connection of somebody, over which stanzas go both ways and are acknowledged.
+    pub(super) async fn accept_managed_bidi(&self, of: &str) -> Line<impl Wire + use<>> {
+        self.accept_managed_offering(of, BIDI).await
+    }
+
+    async fn accept_managed_offering(&self, of: &str, more: &str) -> Line<impl Wire + use<>> {
+        let mut line = self.accept_external(of, more).await;
         line.say("<stream:features><sm xmlns='urn:xmpp:sm:3'/></stream:features>")
             .await;
         line.hear("<enable").await;
@@ -166,6 +197,9 @@ impl Intruder {
 /// SASL EXTERNAL as the domain of the header.
 pub(super) const AUTH: &str =
     "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='EXTERNAL'>=</auth>";
+
+/// That stanzas may go both ways.
+const BIDI: &str = "<bidi xmlns='urn:xmpp:features:bidi'/>";
 
 /// A stream header.
 pub(super) fn header(from: &str, to: &str) -> String {
@@ -220,8 +254,8 @@ impl<S: Wire> Line<S> {
         true
     }
 
-    /// Waits until that was said, and forgets everything up to there.
-    pub(super) async fn hear(&mut self, text: &str) {
+    /// Waits until that was said, and forgets everything up to there, which it returns.
+    pub(super) async fn hear(&mut self, text: &str) -> String {
         let heard = timeout(LIMIT, async {
             while !self.heard.contains(text) {
                 assert!(self.more().await, "ended without {text}: {}", self.heard);
@@ -231,7 +265,7 @@ impl<S: Wire> Line<S> {
             panic!("no {text} in {}", self.heard);
         }
         let end = self.heard.find(text).unwrap() + text.len();
-        self.heard.drain(..end);
+        self.heard.drain(..end).collect()
     }
 
     /// Waits for a stream header.

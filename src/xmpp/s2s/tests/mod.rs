@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! Two gateways that federate with each other over loopback, with real DNS, real TLS and certificates of their own.
 
+mod acknowledging;
 mod attacks;
 mod checking;
 mod intruder;

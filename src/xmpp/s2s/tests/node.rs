@@ -17,7 +17,7 @@ use crate::xmpp::dns::tests::name_server::NameServer;
 use crate::xmpp::s2s::{CheckStep, Federation, StreamView};
 use crate::xmpp::tls::authority::{Authority, Folder, Leaf, San};
 use crate::xmpp::tls::{CertificateFiles, Certificates, KeyFiles};
-use crate::xmpp::{LinkEvent, Timing};
+use crate::xmpp::{LinkEvent, Receipt, Timing};
 
 /// Whatever is awaited has come by then.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -73,6 +73,24 @@ pub(super) struct Node {
     events: mpsc::Receiver<LinkEvent>,
     seen: VecDeque<LinkEvent>,
     address: SocketAddr,
+    held: Held,
+}
+
+/// Receipts of the stanzas that came, where they are not settled at once.
+#[derive(Debug, Default)]
+struct Held(Option<VecDeque<Receipt>>);
+
+impl Held {
+    fn take(&mut self, event: &mut LinkEvent) {
+        let LinkEvent::Stanza { receipt, .. } = event else {
+            return;
+        };
+        match (receipt.take(), &mut self.0) {
+            (Some(receipt), Some(held)) => held.push_back(receipt),
+            (Some(receipt), None) => receipt.settle(),
+            (None, _) => {}
+        }
+    }
 }
 
 impl Net {
@@ -242,6 +260,7 @@ impl Node {
             federation: Federation::join(Arc::new(config), plan.timing, sender).unwrap(),
             events,
             seen: VecDeque::new(),
+            held: Held::default(),
             address,
         }
     }
@@ -287,6 +306,16 @@ impl Node {
         report.await.unwrap().steps().to_vec()
     }
 
+    /// Settles stanzas only when it is told to, from now on.
+    pub(super) fn hold(&mut self) {
+        self.held.0 = Some(VecDeque::new());
+    }
+
+    /// The receipt of the stanza that came first of those held.
+    pub(super) fn receipt(&mut self) -> Receipt {
+        self.held.0.as_mut().unwrap().pop_front().unwrap()
+    }
+
     pub(super) fn views(&self) -> Vec<StreamView> {
         self.federation.view()
     }
@@ -313,7 +342,8 @@ impl Node {
         }
         let found = timeout(LIMIT, async {
             loop {
-                let event = self.events.recv().await.unwrap();
+                let mut event = self.events.recv().await.unwrap();
+                self.held.take(&mut event);
                 if let Some(found) = wanted(&event) {
                     return found;
                 }
@@ -333,7 +363,7 @@ impl Node {
 
     pub(super) async fn expect_message(&mut self, id: &str) {
         let wanted = |event: &LinkEvent| {
-            let LinkEvent::Stanza(inbound) = event else {
+            let LinkEvent::Stanza { inbound, .. } = event else {
                 return None;
             };
             let Stanza::Message(message) = &inbound.stanza else {
@@ -351,7 +381,7 @@ impl Node {
 
     pub(super) async fn expect_error(&mut self, id: &str, condition: &str) {
         let wanted = |event: &LinkEvent| {
-            let LinkEvent::Stanza(inbound) = event else {
+            let LinkEvent::Stanza { inbound, .. } = event else {
                 return None;
             };
             let Stanza::Message(message) = &inbound.stanza else {
@@ -380,18 +410,22 @@ impl Node {
     pub(super) async fn expect_down(&mut self) -> String {
         let wanted = |event: &LinkEvent| match event {
             LinkEvent::Down { reason, .. } => Some(reason.clone()),
-            LinkEvent::Up { .. } | LinkEvent::Stanza(_) => None,
+            LinkEvent::Up { .. } | LinkEvent::Stanza { .. } => None,
         };
         self.find("link that is down", wanted).await
     }
 
     /// No stanza has come.
     pub(super) fn expect_nothing(&mut self) {
-        while let Ok(event) = self.events.try_recv() {
+        while let Ok(mut event) = self.events.try_recv() {
+            self.held.take(&mut event);
             self.seen.push_back(event);
         }
         assert!(
-            !self.seen.iter().any(|e| matches!(e, LinkEvent::Stanza(_))),
+            !self
+                .seen
+                .iter()
+                .any(|e| matches!(e, LinkEvent::Stanza { .. })),
             "{:?}",
             self.seen
         );
