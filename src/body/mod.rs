@@ -3,8 +3,10 @@
 
 pub mod dialog_info;
 pub mod pidf;
+mod language;
 mod shape;
 mod xml;
 
+pub use language::is_language;
 pub use shape::{Misshapen, Shape};
 pub use xml::is_xml_char;
