@@ -2,9 +2,11 @@
 //! Bodies that SIP and MSRP carry, one format a room.
 
 pub mod dialog_info;
-pub mod pidf;
+pub mod entity;
 mod language;
+pub mod pidf;
 mod shape;
+pub mod text;
 mod xml;
 
 pub use language::is_language;
