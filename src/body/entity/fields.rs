@@ -7,6 +7,9 @@ use super::EntityError;
 use crate::body::is_language;
 use crate::sip::syntax::split_outside;
 
+/// Languages that are kept.
+const MAX_LANGUAGES: usize = 16;
+
 /// What a header says.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
@@ -34,7 +37,9 @@ impl Fields {
         } else {
             if name.eq_ignore_ascii_case("Content-Language") {
                 let languages = split_outside(value, ',').filter(|tag| is_language(tag));
-                self.languages.extend(languages.map(str::to_owned));
+                let room = MAX_LANGUAGES - self.languages.len();
+                self.languages
+                    .extend(languages.take(room).map(str::to_owned));
             }
             return;
         };

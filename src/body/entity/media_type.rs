@@ -3,12 +3,15 @@
 
 use crate::sip::syntax::{params, split_params};
 
+/// Parameters that are kept.
+const MAX_PARAMS: usize = 16;
+
 /// `type/subtype;name=value…`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MediaType {
     /// `type/subtype` in lower case.
     pub essence: String,
-    /// Names in lower case, values unquoted, in order.
+    /// Names in lower case, values unquoted, the first [`MAX_PARAMS`] in order.
     params: Vec<(String, String)>,
 }
 
@@ -23,7 +26,7 @@ impl MediaType {
         let params = params(rest).filter_map(|(name, value)| Some((name, value?)));
         Some(Self {
             essence: essence.to_ascii_lowercase(),
-            params: params.collect(),
+            params: params.take(MAX_PARAMS).collect(),
         })
     }
 

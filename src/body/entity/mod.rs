@@ -27,7 +27,7 @@ const MAX_PARTS: usize = 32;
 pub struct Entity {
     /// Content-Type; without one, text/plain in UTF-8 (RFC 2045 §5.2, RFC 3261 §7.4.1).
     pub media_type: MediaType,
-    /// Content-Language, without what are no language tags.
+    /// Content-Language: the first 16 that are language tags.
     pub languages: Vec<String>,
     /// Content-Disposition, if there is one that can be read.
     pub disposition: Option<Disposition>,
