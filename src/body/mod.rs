@@ -3,6 +3,7 @@
 
 pub mod dialog_info;
 pub mod entity;
+pub mod html;
 mod language;
 pub mod pidf;
 mod shape;
