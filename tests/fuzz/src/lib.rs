@@ -8,7 +8,9 @@ pub mod address;
 mod departing;
 pub mod dialback;
 pub mod dialog_info;
+pub mod entity;
 pub mod frame;
+pub mod html;
 pub mod negotiation;
 pub mod pidf;
 pub mod sequence;
@@ -29,11 +31,13 @@ const LINKS: &[(&str, &str)] = &[];
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their folder below `seeds/`.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("address", address::run),
     ("dialback", dialback::run),
     ("dialog_info", dialog_info::run),
+    ("entity", entity::run),
     ("frame", frame::run),
+    ("html", html::run),
     ("negotiation", negotiation::run),
     ("pidf", pidf::run),
     ("sequence", sequence::run),
