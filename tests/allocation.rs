@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use peak_alloc::PeakAlloc;
 use rustix::time::{ClockId, clock_gettime};
+use stox::body::entity::Entity;
+use stox::body::html::Html;
 use stox::body::pidf::Document;
 use stox::frame::{Question, ToGateway};
 use stox::gateway::Input;
@@ -53,7 +55,9 @@ const FLOOR: usize = 32 * 1024;
 const STANZA_FLOOR: usize = 256 * 1024 + FLOOR;
 
 /// Bytes of a costly input on every way: a datagram, a document as large as is read, most of a stanza.
-const SIZES: [(&str, usize); 4] = [
+const SIZES: [(&str, usize); 6] = [
+    ("entity", 64 * 1024),
+    ("html", 64 * 1024),
     ("sip", 64 * 1024),
     ("pidf", 32 * 1024),
     ("xmpp_stream", 200_000),
@@ -73,7 +77,17 @@ fn peak<T>(work: impl FnOnce() -> T) -> usize {
 /// A way in: reads the bytes and keeps all that the gateway would.
 type Way = fn(&[u8]) -> Box<dyn std::any::Any>;
 
-const WAYS: [(&str, Way); 5] = [
+const WAYS: [(&str, Way); 7] = [
+    ("entity", |bytes| {
+        let split = bytes.windows(2).position(|pair| pair == b"\n\n");
+        let (header, body) = bytes.split_at(split.map_or(0, |at| at + 2));
+        let header = String::from_utf8_lossy(header);
+        let fields = header.lines().filter_map(|line| line.split_once(':'));
+        Box::new(Entity::read(fields, body))
+    }),
+    ("html", |bytes| {
+        Box::new(Html::read(&String::from_utf8_lossy(bytes)))
+    }),
     ("frame", |bytes| {
         Box::new((ToGateway::decode(bytes), Question::decode(bytes)))
     }),
@@ -204,6 +218,68 @@ fn costly(share: usize) -> Vec<(&'static str, String, Vec<u8>)> {
             name,
             full(size("sip"), &format!("{SIP}{head}"), piece, ""),
         ));
+    }
+    const MIXED: &str = "Content-Type: multipart/mixed;boundary=b\n\n";
+    for (head, piece) in [
+        ("Content-Type: a/b", ";a=b"),
+        ("Content-Type: a/b", ";"),
+        ("Content-Language: a", ",a"),
+        ("Content-Transfer-Encoding: base64\n\n", "AAAA"),
+        ("Content-Transfer-Encoding: quoted-printable\n\n", "=41"),
+        ("Content-Transfer-Encoding: quoted-printable\n\n", " "),
+        ("Content-Transfer-Encoding: quoted-printable\n\n", "=\n"),
+        (MIXED, "--b\n\n"),
+        (MIXED, "--b"),
+        (MIXED, "--b \n"),
+        (&format!("{MIXED}--b\n"), "a:\n"),
+        (&format!("{MIXED}--b\na:"), "\n "),
+        (&format!("{MIXED}--b\n\n"), "\n"),
+    ] {
+        let text = full(size("entity"), head, piece, "\n\n");
+        all.push(("entity", format!("{head}{piece}…"), text));
+    }
+    for (head, piece) in [
+        ("", "<p>"),
+        ("", "<p>a"),
+        ("", "<b>"),
+        ("", "<b>a"),
+        ("", "<b><i>a</b>"),
+        ("", "<div>"),
+        ("", "a<div>"),
+        ("", "</p>"),
+        ("", "<br>"),
+        ("", "<br>a"),
+        ("", "<li>a"),
+        ("", "<ul><li>a"),
+        ("", "<td>a"),
+        ("", "<u>a</u>"),
+        ("", "<h1>a"),
+        ("", "<a href=tel:1>a"),
+        ("", "<a href=tel:1>"),
+        ("<a href=tel:1>", "a "),
+        ("<blockquote><blockquote><blockquote><blockquote>", "a<br>"),
+        ("", "<template>"),
+        ("", "<script>"),
+        ("", "<!---->"),
+        ("", "<!"),
+        ("", "<"),
+        ("", "&"),
+        ("", "&lt"),
+        ("", "&nGt;"),
+        ("", "&nbsp;"),
+        ("<pre>", "\t"),
+        ("<pre>", "\n"),
+        ("", " "),
+        ("<p ", "a "),
+        ("<p ", "a=b "),
+        ("<p ", "style=b "),
+        ("<p style='", "color:a;'"),
+        ("<p style='", ";'"),
+        ("<a href='http:", "<"),
+        ("<", "a"),
+    ] {
+        let text = full(size("html"), head, piece, "");
+        all.push(("html", format!("{head}{piece}…"), text));
     }
     const PIDF: &str = "<presence xmlns='urn:ietf:params:xml:ns:pidf'>";
     for (head, piece, tail) in [

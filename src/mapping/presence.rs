@@ -22,6 +22,7 @@ use xmpp_parsers::presence::{Presence, Show, Type};
 
 use super::{activity, timestamp, tuple_id};
 use crate::address::Aor;
+use crate::body::is_language;
 use crate::body::pidf::{Basic, Contact, Document, Note, Person, Priority, Tuple};
 use crate::record::Moment;
 
@@ -274,16 +275,6 @@ fn statuses(notes: &[&Note], default_language: &str) -> Vec<(String, String)> {
             .or_insert_with(|| note.text.clone());
     }
     statuses.into_iter().collect()
-}
-
-/// Whether a text has the form of a language tag (xs:language).
-fn is_language(text: &str) -> bool {
-    text.split('-').enumerate().all(|(index, subtag)| {
-        (1..=8).contains(&subtag.len())
-            && subtag
-                .bytes()
-                .all(|byte| byte.is_ascii_alphabetic() || (index > 0 && byte.is_ascii_digit()))
-    })
 }
 
 /// XMPP priority to PIDF: -128..-1 is not mapped, 0..=127 to 0..=1, unique (Table 1 note 6).

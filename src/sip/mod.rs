@@ -16,7 +16,7 @@ mod name_addr;
 mod retry_after;
 mod status;
 mod subscription_state;
-mod syntax;
+pub(crate) mod syntax;
 
 pub use challenge::{Challenge, Login};
 pub use cseq::CSeq;

@@ -13,7 +13,7 @@ pub(super) fn is_token(text: &str) -> bool {
 
 /// Splits at a separator that is neither inside a quoted string nor inside angle brackets. Elements are
 /// trimmed; empty ones are left out. One at a time: a header may have as many as it has bytes.
-pub(super) fn split_outside(value: &str, separator: char) -> impl Iterator<Item = &str> {
+pub(crate) fn split_outside(value: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut rest = Some(value);
     let parts = std::iter::from_fn(move || {
         let text = rest?;
@@ -50,7 +50,7 @@ pub(super) fn find_outside(value: &str, wanted: char) -> Option<usize> {
 }
 
 /// The value before the first `;`, trimmed, and the parameters after it.
-pub(super) fn split_params(value: &str) -> (&str, &str) {
+pub(crate) fn split_params(value: &str) -> (&str, &str) {
     match find_outside(value, ';') {
         Some(at) => (value[..at].trim(), &value[at + 1..]),
         None => (value.trim(), ""),
@@ -58,7 +58,7 @@ pub(super) fn split_params(value: &str) -> (&str, &str) {
 }
 
 /// Reads `name=value;name;…`, in order, names in lower case, values unquoted.
-pub(super) fn params(text: &str) -> impl Iterator<Item = (String, Option<String>)> {
+pub(crate) fn params(text: &str) -> impl Iterator<Item = (String, Option<String>)> {
     split_outside(text, ';').map(|param| match param.split_once('=') {
         Some((name, value)) => (
             name.trim_end().to_ascii_lowercase(),

@@ -9,7 +9,9 @@ pub mod cpim;
 mod departing;
 pub mod dialback;
 pub mod dialog_info;
+pub mod entity;
 pub mod frame;
+pub mod html;
 pub mod message_status;
 pub mod negotiation;
 pub mod pidf;
@@ -31,12 +33,14 @@ const LINKS: &[(&str, &str)] = &[];
 pub type Target = fn(&[u8]);
 
 /// All targets, by the name of their folder below `seeds/`.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("address", address::run),
     ("cpim", cpim::run),
     ("dialback", dialback::run),
     ("dialog_info", dialog_info::run),
+    ("entity", entity::run),
     ("frame", frame::run),
+    ("html", html::run),
     ("message_status", message_status::run),
     ("negotiation", negotiation::run),
     ("pidf", pidf::run),
