@@ -91,6 +91,10 @@ class Baresip:
         return waiting.until(lambda: accepted.search(self.screen()), f"{self.aor} to register", limit,
                              self.program.tail).group(1).strip()
 
+    def wait_for_wire(self, text, limit=waiting.LIMIT):
+        """Waits until a SIP message has come or gone that has `text`."""
+        waiting.until(lambda: text in self.screen(), f"baresip to see {text!r}", limit, self.program.tail)
+
     def contacts(self):
         """Its contact list with presence, as it prints it."""
         return self.command("contacts")

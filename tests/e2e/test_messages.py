@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Single messages (RFC 7572): each is delivered, or reported to its sender, and counted."""
 
+import pytest
+
 import accounts
 
 HELLO = "Neither, fair saint, if either thee dislike."
@@ -58,13 +60,64 @@ def test_one_who_is_not_there_is_reported(scene):
     accounts.settled(scene.kamailio, "to_sip", delivered=0, errored=1)
 
 
-def test_both_ways_with_real_clients(scene):
+def settled_both_ways(scene, to_xmpp, to_sip):
+    """Waits until so many messages have been delivered each way, none reported."""
+    accounts.settled(scene.kamailio, "to_xmpp", delivered=to_xmpp, errored=0)
+    accounts.settled(scene.kamailio, "to_sip", delivered=to_sip, errored=0)
+
+
+def linphone_and_slixmpp(scene):
+    """They write to each other, in more than ASCII."""
     juliet = scene.xmpp("juliet")
     with scene.linphone("romeo") as romeo:
         romeo.wait_registered()
-        romeo.type("chat sip:juliet@xmpp.example Hello from linphone")
-        juliet.expect("a message", body_is("Hello from linphone"))
-        tell(juliet, "Hello from slixmpp")
-        romeo.wait_for_screen("Hello from slixmpp")
-    accounts.settled(scene.kamailio, "to_xmpp", delivered=1, errored=0)
-    accounts.settled(scene.kamailio, "to_sip", delivered=1, errored=0)
+        romeo.type("chat sip:juliet@xmpp.example Hello from linphone, é ü 漢")
+        juliet.expect("a message", body_is("Hello from linphone, é ü 漢"))
+        tell(juliet, "Hello from slixmpp, é ü 漢")
+        romeo.wait_for_screen("Hello from slixmpp, é ü 漢")
+    settled_both_ways(scene, to_xmpp=1, to_sip=1)
+
+
+def test_linphone_and_slixmpp(scene):
+    linphone_and_slixmpp(scene)
+
+
+def test_baresip_and_slixmpp(scene):
+    juliet = scene.xmpp("juliet")
+    nurse = scene.baresip("nurse", contacts=[f"sip:{juliet.jid}"])
+    nurse.wait_registered()
+    nurse.command("message", "Hello from baresip, é ü 漢")
+    said = juliet.expect("a message", body_is("Hello from baresip, é ü 漢"))
+    assert said.sender == "nurse@sip.example"
+    tell(juliet, "Hello from slixmpp, é ü 漢", to="nurse@sip.example")
+    nurse.wait_for_wire("Hello from slixmpp, é ü 漢")
+    settled_both_ways(scene, to_xmpp=1, to_sip=1)
+
+
+def test_profanity_and_linphone(scene):
+    juliet = scene.profanity("juliet")
+    with scene.linphone("romeo") as romeo:
+        romeo.wait_registered()
+        juliet.type("/msg romeo@sip.example Hello from profanity, é ü 漢")
+        romeo.wait_for_screen("Hello from profanity, é ü 漢")
+        romeo.type("chat sip:juliet@xmpp.example Hello from linphone, é ü 漢")
+        juliet.wait_for_screen("Hello from linphone, é ü 漢")
+    settled_both_ways(scene, to_xmpp=1, to_sip=1)
+
+
+def test_profanity_and_baresip(scene):
+    juliet = scene.profanity("juliet")
+    nurse = scene.baresip("nurse", contacts=[f"sip:{juliet.jid}"])
+    nurse.wait_registered()
+    juliet.type("/msg nurse@sip.example Hello from profanity, é ü 漢")
+    nurse.wait_for_wire("Hello from profanity, é ü 漢")
+    nurse.command("message", "Hello from baresip, é ü 漢")
+    juliet.wait_for_screen("Hello from baresip, é ü 漢")
+    settled_both_ways(scene, to_xmpp=1, to_sip=1)
+
+
+@pytest.mark.parametrize("how", [{"server": "prosody", "acknowledgements": True},
+                                 {"server": "prosody", "acknowledgements": True, "bidi": True},
+                                 {"server": "ejabberd"}], ids=["acknowledged", "bidi", "ejabberd"])
+def test_between_servers(stage, how):
+    linphone_and_slixmpp(stage(link="s2s", **how))
