@@ -138,10 +138,12 @@ def test_an_error_that_a_killed_server_did_not_take_is_told_later(stage, how):
     tell(juliet, "Romeo?", id="m1")
     under_way(scene, "to_sip")
     crash(scene, juliet)
+    waiting.until(lambda: "reconnect" in scene.kamailio.kamcmd("stox.links"), "the gateway to see that the server is gone",
+                  evidence=lambda: scene.kamailio.kamcmd("stox.links"))
     go.set()
     scene.server.start()
-    scene.wait_for_link()
     juliet.login()
+    juliet.expect("an error", is_error("m1", "recipient-unavailable"), limit=60)
     accounts.settled(scene.kamailio, "to_sip", delivered=1, errored=1)
 
 

@@ -285,6 +285,34 @@ fn an_error_is_owed_until_the_server_has_taken_it() {
 }
 
 #[test]
+fn between_servers_an_error_is_owed_until_the_server_is_there_again() {
+    let mut world = World::with(&[("listen", "127.0.0.1:5269")]);
+    world.xmpp(&juliet("a", "<body>hi</body>"));
+    let send = world.sent_one();
+    world.result(&send, 480, "");
+    let error = world.message();
+    for _ in 0..3 {
+        for id in world.pings() {
+            world.xmpp(&format!(
+                "<iq type='error' from='example.com' to='example.net' id='{id}'><error type='cancel'>\
+                 <remote-server-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+            ));
+        }
+        world.link(false);
+        assert!(world.messages().is_empty());
+        let tried = (0..60).find_map(|_| {
+            world.pass(1_000);
+            world.messages().pop()
+        });
+        assert_eq!(tried.as_ref(), Some(&error), "the link is tried again");
+    }
+    world.link(true);
+    world.pong();
+    assert!(world.store.load().unwrap().messages.is_empty());
+    assert_eq!(world.counters().messages_to_sip.errored, 1);
+}
+
+#[test]
 fn after_a_start_all_pairs_do_not_begin_at_once() {
     let mut world = World::with(&[("max_domain_messages", "0")]);
     for n in 0..500 {

@@ -100,14 +100,24 @@ impl Messages {
         word: &Word,
     ) {
         match word {
-            // Of a server that is not there nobody can be told.
-            Word::Taken | Word::Unreachable(_) => self.reported(desk, id),
+            Word::Taken => self.reported(desk, id),
+            Word::Unreachable(_) => match self.link_of(desk, id) {
+                // It is told when the link is tried again.
+                Some(LinkName::S2s { .. }) => self.to_sip.untold(id),
+                // The server that the component is one of has found nobody to tell.
+                Some(LinkName::Component(_)) | None => self.reported(desk, id),
+            },
             Word::Silence => {
                 self.to_sip.untold(id);
                 let way_is = |_: &LinkName| true;
                 self.report_all(desk, now, way_is);
             }
         }
+    }
+
+    fn link_of(&self, desk: &Desk, id: MessageId) -> Option<LinkName> {
+        let failed = self.to_sip.failed.get(&id)?;
+        Some(desk.link_of(&failed.record.pair))
     }
 
     fn reported(&mut self, desk: &mut Desk, id: MessageId) {
