@@ -118,7 +118,7 @@ c-host: build
 	sh tests/chost/run.sh target/stox.so
 
 # What a gateway as a component can do, one between servers can do as well.
-PRESENCE := $(patsubst %,tests/e2e/test_%.py,sip_watcher xmpp_watcher presence_server restart phones xmpp_client ipv6)
+PRESENCE := $(patsubst %,tests/e2e/test_%.py,sip_watcher xmpp_watcher presence_server restart phones xmpp_client ipv6 messages)
 SURVIVAL := $(patsubst %,tests/e2e/test_%.py,survival killed limits)
 
 e2e: build $(VENV_READY)

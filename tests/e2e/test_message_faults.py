@@ -125,7 +125,9 @@ def test_a_server_killed_for_good_is_reported(stage, how):
     accounts.settled(scene.kamailio, "to_xmpp", delivered=1, errored=1)
 
 
-@pytest.mark.parametrize("how", [{}, ACKNOWLEDGED], ids=["component", "acknowledged"])
+# Between servers the pause until the link is tried again may be long.
+@pytest.mark.parametrize("how", [pytest.param({}, id="component"),
+                                 pytest.param(ACKNOWLEDGED, id="acknowledged", marks=pytest.mark.soak)])
 def test_an_error_that_a_killed_server_did_not_take_is_told_later(stage, how):
     scene, juliet, romeo = with_link(stage, **how)
     go = threading.Event()
