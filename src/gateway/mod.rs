@@ -32,4 +32,4 @@ pub use input::{Input, RequestResult, SipRequest};
 pub use message::Tally;
 pub use output::{Batch, Output};
 pub use state::Gateway;
-pub use view::{AuthorizationView, Counters, DialogView, Someone, StatusView, direction_word};
+pub use view::{AuthorizationView, Counters, DialogView, Someone, StatusView};

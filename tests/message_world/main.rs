@@ -5,6 +5,7 @@
 
 mod content_from_sip;
 mod content_from_xmpp;
+mod interleavings;
 mod receipts;
 mod to_sip;
 mod to_xmpp;
