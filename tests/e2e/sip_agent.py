@@ -158,7 +158,7 @@ class SipAgent:
 
     def transmit(self, text, to=None):
         """Puts a message on the wire."""
-        data = text.encode() if isinstance(text, str) else text
+        data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
         if self.tcp:
             self.socket.sendall(data)
         else:
@@ -187,7 +187,8 @@ class SipAgent:
 
     def build(self, method, uri, to=None, headers=(), body="", call_id=None, cseq=1, from_tag=None, to_tag=None,
               from_uri=None, routes=(), omit=(), contact=True):
-        """The text of a request. `omit` leaves out headers by lower-case name."""
+        """The text of a request. `omit` leaves out headers by lower-case name. Bytes of a body that are no UTF-8 are given
+        as Python's `surrogateescape` writes them."""
         number = next(_numbers)
         via = self.via_host or f"{self.host}:{self.port}"
         lines = [("Via", f"SIP/2.0/{self.transport.upper()} {via};branch=z9hG4bK{self.port}x{number};rport"),
@@ -200,14 +201,14 @@ class SipAgent:
         if contact:
             lines.append(("Contact", f"<{self.contact}>"))
         lines += list(headers)
-        lines.append(("Content-Length", str(len(body.encode()))))
+        lines.append(("Content-Length", str(len(body.encode("utf-8", "surrogateescape")))))
         text = f"{method} {uri} SIP/2.0\r\n"
         text += "".join(f"{name}: {value}\r\n" for name, value in lines if name.lower() not in omit)
         return text + "\r\n" + body
 
     def request(self, text, to=None, limit=waiting.LIMIT, retransmit=True):
         """Sends a request and returns its final response; over UDP it is sent again as RFC 3261 §17 wants."""
-        sent = SipMessage(text.encode())
+        sent = SipMessage(text.encode("utf-8", "surrogateescape"))
         self.sent.append(sent)
         branch = re.search(r"branch=([^;\s]+)", sent["via"])
         branch = branch.group(1) if branch else None
