@@ -231,10 +231,10 @@ fn the_first_becomes_the_second_and_the_third_ends_it() {
 }
 
 /// The language of the text.
-fn language(stanza: &Element) -> Option<String> {
+fn language(stanza: &Element) -> String {
     let body = stanza.get_child("body", "jabber:client").unwrap();
     let own = |element: &Element| element.attr_ns(&Namespace::XML, "lang").map(str::to_owned);
-    own(body).or_else(|| own(stanza))
+    own(body).or_else(|| own(stanza)).unwrap_or_default()
 }
 
 /// The core makes `xmpp` of `text`, and 200 when the server has it; gives what it made.

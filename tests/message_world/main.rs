@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+mod sentences;
 mod to_sip;
 mod to_xmpp;
 mod world;
