@@ -5,6 +5,7 @@ pub mod composing;
 pub mod cpim;
 pub mod dialog_info;
 pub mod entity;
+pub mod file_link;
 pub mod html;
 pub mod imdn;
 mod language;

@@ -37,6 +37,8 @@ pub(super) enum Purpose {
     Outlived(Pair),
     /// The first message that waits from the XMPP user to the SIP user.
     Message(Pair),
+    /// Whether the XMPP user is writing.
+    Writing(Pair),
 }
 
 /// Shared by both directions; owns no state of either.

@@ -35,14 +35,19 @@ impl Gateway {
     fn message(&mut self, now: Moment, link: LinkName, mut message: Message) {
         if message.type_ == MessageType::Error {
             if let Some(error) = message.payloads.iter().find_map(read_error) {
-                self.messages.bounced(&mut self.desk, &message, &error);
+                let from = message.from.as_ref();
+                let addressed = from.zip(message.to.as_ref());
+                let parties =
+                    addressed.and_then(|(from, to)| Some((self.addressed(from, to).ok()?, from)));
+                self.messages
+                    .bounced(&mut self.desk, now, parties, &message, &error);
             }
             return;
         }
-        self.desk.counters.messages_to_sip.taken += 1;
         let Err(error) = self.message_to_sip(now, &message) else {
             return;
         };
+        self.desk.counters.messages_to_sip.taken += 1;
         self.desk.counters.messages_to_sip.errored += 1;
         if message.type_ == MessageType::Headline {
             return;

@@ -247,6 +247,11 @@ impl Gateway {
             Some(Purpose::Message(pair)) => {
                 self.messages.answered(&mut self.desk, now, &pair, result);
             }
+            Some(Purpose::Writing(pair)) => {
+                let status = result.status;
+                self.messages
+                    .told_writing(&mut self.desk, now, &pair, status);
+            }
             None => {}
         }
     }
@@ -367,6 +372,8 @@ impl Gateway {
             Timer::Round => self.round(now),
             Timer::NotTaken(way) => self.messages.not_taken(desk, now, &way),
             Timer::ResumeMessages => self.messages.resume(desk, now),
+            Timer::WritingEnds(pair) => self.messages.writing_ends(desk, &pair),
+            Timer::WritingRefresh(pair) => self.messages.writing_refresh(desk, now, &pair),
         }
     }
 

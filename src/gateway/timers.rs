@@ -55,6 +55,10 @@ pub(super) enum Timer {
     NotTaken(Box<Way>),
     /// More of the messages that wait since before the start may go.
     ResumeMessages,
+    /// A SIP user has not said for long that he is writing.
+    WritingEnds(Pair),
+    /// A SIP user is to be told again that somebody writes.
+    WritingRefresh(Pair),
 }
 
 impl Timer {
@@ -81,6 +85,8 @@ impl Timer {
             Self::Round => "more pairs are told that a link came or went",
             Self::NotTaken(_) => "a server has not taken a message",
             Self::ResumeMessages => "messages of an earlier process are sent",
+            Self::WritingEnds(_) => "a SIP user is not writing any more",
+            Self::WritingRefresh(_) => "an XMPP user is still writing",
         }
     }
 }

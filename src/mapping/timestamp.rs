@@ -20,6 +20,12 @@ pub(super) fn write(moment: Moment) -> Option<String> {
         .then_some(text)
 }
 
+/// A moment as the Date of SIP has it (RFC 3261 §20.17).
+pub(super) fn http_date(moment: Moment) -> Option<String> {
+    let time = DateTime::from_timestamp_millis(i64::try_from(moment.0).ok()?)?;
+    Some(time.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

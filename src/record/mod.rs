@@ -145,6 +145,8 @@ pub struct MessageSender {
     pub to: String,
     /// The stanza's id.
     pub id: Option<String>,
+    /// He wants to know that it has come, and the MESSAGE does not ask for that.
+    pub receipt: bool,
 }
 
 /// What a MESSAGE says, whichever transaction carries it (RFC 3428 §4).

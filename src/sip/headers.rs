@@ -20,6 +20,13 @@ impl Headers {
         self.0.push((name.to_owned(), value.to_owned()));
     }
 
+    /// All fields in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Puts one field in the place of all of that name.
     pub fn replace(&mut self, name: &str, value: &str) {
         self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));

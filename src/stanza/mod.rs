@@ -8,10 +8,12 @@
 mod error;
 mod link;
 mod max_forwards;
+mod namespace;
 
 pub use error::{answer, error, error_in_words};
 pub use link::{LinkName, LinkNameError};
 pub use max_forwards::{SHIM, max_forwards, set_max_forwards};
+pub use namespace::{CHAT_MARKERS, HINTS, OOB, REACTIONS, RETRACT};
 
 use std::borrow::Cow;
 

@@ -121,6 +121,7 @@ pub(super) fn message(n: u32) -> MessageRecord {
             from: format!("juliet{n}@xmpp.example/ö \u{1F339}"),
             to: format!("romeo{n}@sip.example"),
             id: n.is_multiple_of(2).then(|| format!("id-{n}")),
+            receipt: n.is_multiple_of(7),
         }),
         request: MessageRequest {
             to_uri: format!("sip:romeo{n}@sip.example"),

@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+mod content_from_sip;
+mod content_from_xmpp;
+mod receipts;
 mod sentences;
 mod to_sip;
 mod to_xmpp;
 mod world;
+mod writing;

@@ -260,7 +260,7 @@ CSeq: 1 MESSAGE
 {more}Content-Length: {}
 
 {body}",
-        body.len()
+        body.replace('\n', "\r\n").len()
     )
 }
 

@@ -8,22 +8,27 @@
 //!
 //! What an XMPP server has taken is known by a ping behind it ([`taken`]).
 
+mod accepts;
+mod notification;
 mod report;
 mod taken;
 mod tally;
 mod to_sip;
 mod to_xmpp;
+mod writing;
 
 use crate::record::{MessageRecord, Moment};
 use crate::stanza::LinkName;
 
 use super::desk::Desk;
 
+use accepts::Accepts;
 use taken::Barriers;
 pub(super) use taken::Way;
 pub use tally::Tally;
 use to_sip::ToSip;
 use to_xmpp::ToXmpp;
+use writing::Writing;
 
 /// All messages under way.
 #[derive(Debug, Default)]
@@ -31,6 +36,8 @@ pub(super) struct Messages {
     to_xmpp: ToXmpp,
     to_sip: ToSip,
     barriers: Barriers,
+    accepts: Accepts,
+    writing: Writing,
 }
 
 impl Messages {

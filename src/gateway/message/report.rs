@@ -119,7 +119,7 @@ impl Messages {
 }
 
 fn error_stanza(record: &MessageRecord) -> Option<Message> {
-    let MessageSender { from, to, id } = record.sender.as_ref()?;
+    let MessageSender { from, to, id, .. } = record.sender.as_ref()?;
     let error: Element = record.failure.as_deref()?.parse().ok()?;
     let mut stanza = Message::new_with_type(MessageType::Error, Jid::new(from).ok());
     stanza.from = Jid::new(to).ok();

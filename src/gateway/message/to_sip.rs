@@ -13,17 +13,20 @@ use crate::address::{Aor, Jid, Pair};
 use crate::frame::{RequestId, Send};
 use crate::mapping::error::from_response;
 use crate::mapping::error::to_xmpp as error_of;
-use crate::mapping::message::{FromXmpp, read_stanza, thread_to_call_id};
+use crate::mapping::message::{
+    Address, Content, FromXmpp, Text, read_stanza, thread_to_call_id, unsealed,
+};
 use crate::record::{
     Change, Direction, MessageId, MessageRecord, MessageRequest, MessageSender, Moment,
 };
-use crate::sip::reason_phrase;
+use crate::sip::{Status, reason_phrase};
 use crate::stanza::{error, error_in_words};
 
 use super::super::desk::{Desk, Purpose};
 use super::super::timers::Timer;
 use super::super::{RequestResult, credential};
 use super::Messages;
+use super::accepts::{Kind, is_of_no_use};
 
 /// Messages of one pair that may wait for SIP's answer to the one before.
 const MOST_OF_PAIR: usize = 32;
@@ -64,7 +67,7 @@ pub(super) struct Failed {
 #[derive(Debug, Default)]
 struct Queue {
     messages: VecDeque<Box<MessageRecord>>,
-    /// The first is with SIP.
+    /// The first is with SIP, or something else that it has to wait for.
     under_way: bool,
     /// A challenge to the first has been answered.
     answered: bool,
@@ -120,18 +123,63 @@ impl ToSip {
         }
     }
 
-    fn put(&mut self, desk: &mut Desk, now: Moment, record: MessageRecord) {
-        self.count += 1;
-        desk.change(Change::PutMessage(Box::new(record.clone())));
-        let pair = record.pair.clone();
-        let queue = self.queues.entry(pair.clone()).or_default();
-        queue.messages.push_back(Box::new(record));
-        if queue.messages.len() == 1 {
-            self.send_first(desk, now, &pair, None);
+    /// Whether one more message of a pair may wait.
+    pub(super) fn has_room(&self, pair: &Pair) -> bool {
+        let queued = self
+            .queues
+            .get(pair)
+            .map_or(0, |queue| queue.messages.len());
+        queued < MOST_OF_PAIR && self.waiting() < MOST
+    }
+
+    /// Whether nothing waits for the SIP user of a pair, or is with him.
+    pub(super) fn is_idle(&self, pair: &Pair) -> bool {
+        !self.queues.contains_key(pair)
+    }
+
+    /// Something that is no message is with the SIP user of a pair: RFC 3428 §8 wants one request at a time.
+    pub(super) fn occupy(&mut self, pair: &Pair) {
+        self.queues.entry(pair.clone()).or_default().under_way = true;
+    }
+
+    /// It has its answer.
+    pub(super) fn release(&mut self, pair: &Pair) {
+        if let Some(queue) = self.queues.get_mut(pair) {
+            queue.under_way = false;
+            if queue.messages.is_empty() {
+                self.queues.swap_remove(pair);
+            }
         }
     }
 
-    fn send_first(
+    /// Takes a message, to be sent in its turn.
+    pub(super) fn put(
+        &mut self,
+        desk: &mut Desk,
+        now: Moment,
+        pair: Pair,
+        request: MessageRequest,
+        sender: Option<MessageSender>,
+    ) {
+        desk.counters.messages_to_sip.taken += 1;
+        self.count += 1;
+        self.last += 1;
+        let record = MessageRecord {
+            id: MessageId(self.last),
+            pair: pair.clone(),
+            since: now,
+            sender,
+            request,
+            failure: None,
+        };
+        desk.change(Change::PutMessage(Box::new(record.clone())));
+        let queue = self.queues.entry(pair.clone()).or_default();
+        queue.messages.push_back(Box::new(record));
+        self.send_first(desk, now, &pair, None);
+    }
+
+    /// Sends the first message of a pair, unless something is under way.
+    pub(super) fn send_first(
         &mut self,
         desk: &mut Desk,
         now: Moment,
@@ -146,7 +194,7 @@ impl ToSip {
         };
         queue.under_way = true;
         queue.answered = proof.is_some();
-        let mut send = request(desk, &record.request, order_key(pair));
+        let mut send = send_of(desk, &record.request, order_key(pair));
         // RFC 3261 §22.2: the next CSeq of the same call.
         send.cseq += u32::from(proof.is_some());
         send.headers.extend(proof);
@@ -182,35 +230,69 @@ impl Messages {
         message: &Message,
     ) -> Result<(), Box<StanzaError>> {
         let pair = Pair::new(sip, from.to_bare());
-        let FromXmpp::Text(text) = read_stanza(message)?;
-        let queued = self
-            .to_sip
-            .queues
-            .get(&pair)
-            .map_or(0, |queue| queue.messages.len());
-        if queued >= MOST_OF_PAIR || self.to_sip.waiting() >= MOST {
-            return Err(error(DefinedCondition::ResourceConstraint).into());
-        }
-        desk.draw_message(now, Direction::ToSip, &pair)
-            .map_err(|_| error(DefinedCondition::ResourceConstraint))?;
+        let said = read_stanza(message)?;
         let from_uri = desk
             .config
             .gwmap
             .xmpp_agent_on_sip(from)
-            .map_err(|_| error(DefinedCondition::JidMalformed))?;
+            .map_err(|_| error(DefinedCondition::JidMalformed))?
+            .to_string();
+        match said {
+            FromXmpp::Nothing => Ok(()),
+            FromXmpp::Composing(state) => {
+                self.writes_to_sip(desk, now, &pair, from_uri, state);
+                Ok(())
+            }
+            FromXmpp::Receipt(receipt) => {
+                self.receipt(desk, now, pair, &from_uri, &receipt);
+                Ok(())
+            }
+            FromXmpp::Text(text) => {
+                self.text(desk, now, (pair, from, to), from_uri, &text, message)
+            }
+        }
+    }
+
+    fn text(
+        &mut self,
+        desk: &mut Desk,
+        now: Moment,
+        (pair, from, to): (Pair, &Jid, &Jid),
+        from_uri: String,
+        text: &Text,
+        message: &Message,
+    ) -> Result<(), Box<StanzaError>> {
+        if !self.to_sip.has_room(&pair) {
+            return Err(error(DefinedCondition::ResourceConstraint).into());
+        }
+        desk.draw_message(now, Direction::ToSip, &pair)
+            .map_err(|_| error(DefinedCondition::ResourceConstraint))?;
+        let to_uri = pair.sip.to_string();
+        let id = message.id.as_ref().map(|id| id.0.clone());
+        let asks = text.wants_receipt || text.wants_display;
+        let takes_envelope = self.accepts.takes(now, &pair.sip, Kind::Envelope);
+        let mut content = match &id {
+            Some(id) if asks && takes_envelope => {
+                let address = Address {
+                    from: &from_uri,
+                    to: &to_uri,
+                };
+                text.as_cpim(now, address, id)
+            }
+            Some(_) | None => text.as_plain(),
+        };
+        let hops = desk.hops.unwrap_or(70).to_string();
+        content.headers.push(("Max-Forwards".to_owned(), hops));
         let thread = message.thread.as_ref();
-        let (mut headers, body) = text.as_plain();
-        let hops = desk.hops.unwrap_or(70);
-        headers.push(("Max-Forwards".to_owned(), hops.to_string()));
         let request = MessageRequest {
-            to_uri: pair.sip.to_string(),
-            from_uri: from_uri.to_string(),
+            to_uri,
+            from_uri,
             from_tag: desk.identity.tag(),
             call_id: thread
                 .and_then(|thread| thread_to_call_id(&thread.id))
                 .unwrap_or_else(|| desk.identity.message_call_id()),
-            headers,
-            body,
+            headers: content.headers,
+            body: content.body,
         };
         let most = usize::try_from(desk.config.message_max).unwrap_or(usize::MAX);
         if size(&request) > most {
@@ -218,20 +300,14 @@ impl Messages {
             let text = format!("too long for SIP, which takes {most} bytes with its headers");
             return Err(error_in_words(DefinedCondition::PolicyViolation, "en", &text).into());
         }
-        self.to_sip.last += 1;
-        let record = MessageRecord {
-            id: MessageId(self.to_sip.last),
-            pair,
-            since: now,
-            sender: Some(MessageSender {
-                from: from.to_string(),
-                to: to.to_string(),
-                id: message.id.as_ref().map(|id| id.0.clone()),
-            }),
-            request,
-            failure: None,
+        self.wrote_to_sip(desk, &pair);
+        let sender = MessageSender {
+            from: from.to_string(),
+            to: to.to_string(),
+            id,
+            receipt: text.wants_receipt && !takes_envelope,
         };
-        self.to_sip.put(desk, now, record);
+        self.to_sip.put(desk, now, pair, request, Some(sender));
         Ok(())
     }
 
@@ -243,12 +319,17 @@ impl Messages {
         pair: &Pair,
         result: &RequestResult,
     ) {
-        if self.answer_challenge(desk, now, pair, result) {
+        if self.answer_challenge(desk, now, pair, result)
+            || self.open_envelope(desk, now, pair, result.status)
+        {
             return;
         }
         if let Some(record) = self.to_sip.take_first(pair) {
             if result.status.is_success() {
                 desk.counters.messages_to_sip.delivered += 1;
+                if result.status == Status(200) {
+                    Self::receive(desk, &record);
+                }
                 self.to_sip.done(desk, record.id);
             } else {
                 self.failed(desk, now, record, &failure(result));
@@ -279,6 +360,34 @@ impl Messages {
         true
     }
 
+    /// A user agent that knows no envelopes gets what is in it, and is remembered; `false` if there was none.
+    fn open_envelope(&mut self, desk: &mut Desk, now: Moment, pair: &Pair, status: Status) -> bool {
+        let Some(queue) = self.to_sip.queues.get_mut(pair) else {
+            return false;
+        };
+        let Some(record) = queue.messages.front_mut().filter(|_| is_of_no_use(status)) else {
+            return false;
+        };
+        let sealed = Content {
+            headers: record.request.headers.clone(),
+            body: record.request.body.clone(),
+        };
+        let Some(plain) = unsealed(&sealed) else {
+            return false;
+        };
+        record.request.headers = plain.headers;
+        record.request.body = plain.body;
+        record.request.from_tag = desk.identity.tag();
+        if let Some(sender) = &mut record.sender {
+            sender.receipt = true;
+        }
+        desk.change(Change::PutMessage(record.clone()));
+        queue.under_way = false;
+        self.accepts.refused(now, &pair.sip, Kind::Envelope);
+        self.to_sip.send_first(desk, now, pair, None);
+        true
+    }
+
     /// More of what waits since before the start may go.
     pub(in super::super) fn resume(&mut self, desk: &mut Desk, now: Moment) {
         self.to_sip.resume(desk, now);
@@ -294,7 +403,7 @@ fn failure(result: &RequestResult) -> StanzaError {
 }
 
 /// The MESSAGE, which passes this Kamailio's script.
-fn request(desk: &Desk, request: &MessageRequest, order_key: u64) -> Send {
+pub(super) fn send_of(desk: &Desk, request: &MessageRequest, order_key: u64) -> Send {
     Send {
         id: RequestId(0),
         order_key,
@@ -316,7 +425,7 @@ fn request(desk: &Desk, request: &MessageRequest, order_key: u64) -> Send {
 }
 
 /// Messages between two users leave through one port.
-fn order_key(pair: &Pair) -> u64 {
+pub(super) fn order_key(pair: &Pair) -> u64 {
     let mut hasher = DefaultHasher::new();
     pair.hash(&mut hasher);
     hasher.finish()

@@ -8,12 +8,12 @@ use indexmap::IndexMap;
 use xmpp_parsers::message::{Id, Message};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
-use crate::address::{Jid, Pair, SipUri, resource_of_gr};
+use crate::address::{Aor, Jid, Pair, SipUri, resource_of_gr};
 use crate::frame::{Reply, Slot};
 use crate::mapping::error::{Answer, Scope, to_answer};
 use crate::mapping::message::{ACCEPT, Asked, FromSip, Unfit, read_request};
 use crate::record::{Direction, Moment};
-use crate::sip::{Request, Status, reason_phrase};
+use crate::sip::{NameAddr, Request, Status, reason_phrase};
 use crate::stanza::{Stanza, set_max_forwards};
 
 use super::super::SipRequest;
@@ -86,23 +86,14 @@ impl ToXmpp {
 impl Messages {
     /// A MESSAGE.
     pub(in super::super) fn request(&mut self, desk: &mut Desk, now: Moment, r: &SipRequest) {
-        desk.counters.messages_to_xmpp.taken += 1;
-        match self.accept(desk, now, r) {
-            Ok(parcel) => {
-                let stanza = Stanza::Message((*parcel.stanza).clone());
-                let way = parcel.way.clone();
-                let id = self.to_xmpp.add(parcel);
-                desk.stanza(way.link.clone(), stanza);
-                self.barriers.wait(desk, now, way, Waiting::Parcel(id));
-            }
-            Err(refusal) => {
-                desk.counters.messages_to_xmpp.errored += 1;
-                desk.refuse(r.slot, refusal);
-            }
+        if let Err(refusal) = self.take(desk, now, r) {
+            desk.counters.messages_to_xmpp.taken += 1;
+            desk.counters.messages_to_xmpp.errored += 1;
+            desk.refuse(r.slot, refusal);
         }
     }
 
-    fn accept(&self, desk: &mut Desk, now: Moment, r: &SipRequest) -> Result<Parcel, Refusal> {
+    fn take(&mut self, desk: &mut Desk, now: Moment, r: &SipRequest) -> Result<(), Refusal> {
         let request = &r.request;
         let from = request
             .from()
@@ -111,7 +102,8 @@ impl Messages {
             return Err(Refusal::because(400, "Bad Call-ID"));
         }
         let pair = Pair::new(sender(desk, r, &from)?, recipient(desk, request)?);
-        let FromSip::Text { mut stanza, asked } = read_request(request).map_err(unfit)?;
+        let addresses = addresses(desk, &pair, &from, request)?;
+        let said = read_request(now, request).map_err(unfit)?;
         let way = Way {
             link: desk.link_of(&pair),
             domain: pair.xmpp.domain().as_str().into(),
@@ -127,32 +119,45 @@ impl Messages {
                 let seconds = wait.div_ceil(1000).max(1);
                 Refusal::because(503, "Too Many Messages").with("Retry-After", seconds.to_string())
             })?;
-        let us = desk
-            .config
-            .gwmap
-            .sip_user_on_xmpp(&pair.sip)
-            .map_err(|_| Refusal::because(403, "From Has No XMPP Address"))?;
-        // RFC 7572 §5 note 1: a GRUU, if it is known, is a full JID.
-        stanza.from = Some(match from.device() {
-            Some(device) => us
-                .with_resource_str(&device)
-                .map_or_else(|_| us.clone().into(), Jid::from),
-            None => us.into(),
-        });
-        stanza.to = Some(match device_of(request)? {
-            Some(device) => pair.xmpp.with_resource(&device).into(),
-            None => pair.xmpp.clone().into(),
-        });
-        stanza.id = Some(Id(self.stanza_id(desk, request, asked.as_ref())));
-        if let Some(hops) = desk.hops {
-            set_max_forwards(&mut stanza.payloads, hops);
+        match said {
+            FromSip::Composing(composing) => {
+                self.writes_to_xmpp(desk, now, &pair, &composing, addresses);
+                accepted(desk, r.slot);
+            }
+            FromSip::Notification(imdn) => {
+                Self::notify_xmpp(desk, &pair, &imdn, addresses);
+                accepted(desk, r.slot);
+            }
+            FromSip::Text { mut stanza, asked } => {
+                self.wrote_to_xmpp(desk, &pair);
+                (stanza.from, stanza.to) = (Some(addresses.0), Some(addresses.1));
+                stanza.id = Some(Id(self.stanza_id(desk, request, asked.as_ref())));
+                if let Some(hops) = desk.hops {
+                    set_max_forwards(&mut stanza.payloads, hops);
+                }
+                let slot = r.slot;
+                self.send_parcel(
+                    desk,
+                    now,
+                    Parcel {
+                        slot,
+                        pair,
+                        way,
+                        stanza,
+                    },
+                );
+            }
         }
-        Ok(Parcel {
-            slot: r.slot,
-            pair,
-            way,
-            stanza,
-        })
+        Ok(())
+    }
+
+    fn send_parcel(&mut self, desk: &mut Desk, now: Moment, parcel: Parcel) {
+        desk.counters.messages_to_xmpp.taken += 1;
+        let stanza = Stanza::Message((*parcel.stanza).clone());
+        let way = parcel.way.clone();
+        let id = self.to_xmpp.add(parcel);
+        desk.stanza(way.link.clone(), stanza);
+        self.barriers.wait(desk, now, way, Waiting::Parcel(id));
     }
 
     /// The transaction identifier (RFC 7572 §5, Table 2), which is nobody else's at the time.
@@ -177,6 +182,8 @@ impl Messages {
     pub(in super::super) fn bounced(
         &mut self,
         desk: &mut Desk,
+        now: Moment,
+        parties: Option<(Aor, &Jid)>,
         message: &Message,
         error: &StanzaError,
     ) {
@@ -188,7 +195,12 @@ impl Messages {
         });
         match parcel.and_then(|id| self.to_xmpp.remove(id)) {
             Some(parcel) => refuse(desk, &parcel, error),
-            None => desk.counters.messages_failed_late += 1,
+            None => {
+                desk.counters.messages_failed_late += 1;
+                if let (Some(parties), Some(id)) = (parties, &message.id) {
+                    self.failed_late(desk, now, parties, &id.0);
+                }
+            }
         }
     }
 
@@ -200,14 +212,7 @@ impl Messages {
         match word {
             Word::Taken => {
                 desk.counters.messages_to_xmpp.delivered += 1;
-                desk.reply(Reply {
-                    slot: parcel.slot,
-                    status: desk.config.message_answer,
-                    reason: reason_phrase(Status(desk.config.message_answer)).to_owned(),
-                    to_tag: None,
-                    headers: Vec::new(),
-                    body: Vec::new(),
-                });
+                accepted(desk, parcel.slot);
             }
             Word::Unreachable(error) => refuse(desk, &parcel, error),
             Word::Silence => {
@@ -258,6 +263,41 @@ fn refuse(desk: &mut Desk, parcel: &Parcel, error: &StanzaError) {
     });
 }
 
+/// Answers that a message was taken.
+fn accepted(desk: &mut Desk, slot: Slot) {
+    let status = desk.config.message_answer;
+    desk.reply(Reply {
+        slot,
+        status,
+        reason: reason_phrase(Status(status)).to_owned(),
+        to_tag: None,
+        headers: Vec::new(),
+        body: Vec::new(),
+    });
+}
+
+/// From whom and to whom a stanza is: a GRUU, if it is known, is a full JID (RFC 7572 §5 note 1).
+fn addresses(
+    desk: &Desk,
+    pair: &Pair,
+    from: &NameAddr,
+    request: &Request,
+) -> Result<(Jid, Jid), Refusal> {
+    let us = desk
+        .config
+        .gwmap
+        .sip_user_on_xmpp(&pair.sip)
+        .map_err(|_| Refusal::because(403, "From Has No XMPP Address"))?;
+    let device = from.device();
+    let full = device.and_then(|device| us.with_resource_str(&device).ok());
+    let from = full.map_or_else(|| us.into(), Jid::from);
+    let to = match device_of(request)? {
+        Some(device) => pair.xmpp.with_resource(&device).into(),
+        None => pair.xmpp.clone().into(),
+    };
+    Ok((from, to))
+}
+
 /// The resource that the Request-URI names (RFC 7247 §6.3).
 fn device_of(request: &Request) -> Result<Option<jid::ResourcePart>, Refusal> {
     let uri = SipUri::parse(&request.uri).ok();
@@ -268,6 +308,10 @@ fn device_of(request: &Request) -> Result<Option<jid::ResourcePart>, Refusal> {
 fn unfit(unfit: Unfit) -> Refusal {
     match unfit {
         Unfit::MediaType => Refusal::new(415).with("Accept", ACCEPT),
+        // RFC 3261 §21.4.13
+        Unfit::Encoding => Refusal::new(415).with("Accept-Encoding", "identity"),
+        // RFC 3862 §4.8 leaves the answer to whoever carries it.
+        Unfit::Demands => Refusal::because(488, "Unknown Required CPIM Header"),
         Unfit::Malformed => Refusal::because(400, "Bad Body"),
     }
 }
