@@ -58,6 +58,15 @@ impl Links {
         }
     }
 
+    /// Whether what is sent over a link would be dropped: a component's that is not up. What is sent between servers
+    /// comes back.
+    pub(super) fn drops(&self, link: &LinkName) -> bool {
+        match link {
+            LinkName::Component(_) => !self.is_up(link),
+            LinkName::S2s { .. } => false,
+        }
+    }
+
     /// Whether stanzas can be sent over a link that it has not failed to carry.
     pub(super) fn is_sound(&self, link: &LinkName) -> bool {
         self.is_up(link) && !self.outages.contains_key(link)

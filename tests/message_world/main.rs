@@ -5,6 +5,7 @@
 
 mod content_from_sip;
 mod content_from_xmpp;
+mod interleavings;
 mod receipts;
 mod sentences;
 mod to_sip;

@@ -102,7 +102,7 @@ impl Barriers {
         let Some(barrier) = self.0.get_mut(way) else {
             return;
         };
-        if barrier.ping.is_some() || barrier.next.is_empty() {
+        if barrier.ping.is_some() || barrier.next.is_empty() || desk.links.drops(&way.link) {
             return;
         }
         let id = desk.identity.stanza("taken");

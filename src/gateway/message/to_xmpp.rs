@@ -153,10 +153,13 @@ impl Messages {
 
     fn send_parcel(&mut self, desk: &mut Desk, now: Moment, parcel: Parcel) {
         desk.counters.messages_to_xmpp.taken += 1;
-        let stanza = Stanza::Message((*parcel.stanza).clone());
         let way = parcel.way.clone();
+        // While a link is still to come, so is everything on it.
+        if !desk.links.drops(&way.link) {
+            let stanza = Stanza::Message((*parcel.stanza).clone());
+            desk.stanza(way.link.clone(), stanza);
+        }
         let id = self.to_xmpp.add(parcel);
-        desk.stanza(way.link.clone(), stanza);
         self.barriers.wait(desk, now, way, Waiting::Parcel(id));
     }
 
