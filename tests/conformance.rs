@@ -10,11 +10,23 @@ use std::fs;
 use std::path::Path;
 
 /// The RFCs that have a table.
-const RFCS: [&str; 3] = ["7247", "7572", "8048"];
+const RFCS: [&str; 4] = ["3428", "7247", "7572", "8048"];
 
 /// How often each keyword of RFC 2119 stands in the RFC, its own explanation of them left out. So a sentence that
 /// is taken out of the table is missed.
-const KEYWORDS: [(&str, &[(&str, usize)]); 3] = [
+const KEYWORDS: [(&str, &[(&str, usize)]); 4] = [
+    (
+        "3428",
+        &[
+            ("MUST", 7),
+            ("MUST NOT", 10),
+            ("SHALL", 1),
+            ("SHOULD", 12),
+            ("SHOULD NOT", 2),
+            ("MAY", 8),
+            ("RECOMMENDED", 1),
+        ],
+    ),
     (
         "7247",
         &[

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+mod carried;
 mod content_from_sip;
 mod content_from_xmpp;
 mod interleavings;
