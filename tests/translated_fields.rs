@@ -396,3 +396,186 @@ fn unescaped(id: &str) -> String {
     }
     out + rest
 }
+
+// --- messages
+
+const MESSAGES: [(&str, &str); 12] = [
+    ("AA5A8BE5", "$"),
+    ("<sip:romeo@", "\"$\" <sip:romeo@"),
+    ("sip:romeo@", "sip:$@"),
+    ("romeo@example.net>", "romeo@example.net;gr=$>"),
+    ("xfg9", "$"),
+    ("z9hG4bK1", "z9hG4bK$"),
+    ("MESSAGE sip:juliet", "MESSAGE sip:$"),
+    ("Content-Length", "Subject: $\nContent-Length"),
+    ("Content-Length", "Content-Language: $\nContent-Length"),
+    (
+        "Content-Length",
+        "Content-Type: text/plain;charset=$\nContent-Length",
+    ),
+    ("Content-Length", "Content-Type: $\nContent-Length"),
+    ("Content-Length", "Date: $\nContent-Length"),
+];
+
+/// What may stand in bodies: the Content-Type, and the body with its place.
+const BODIES: [(&str, &str); 8] = [
+    ("text/plain", "$"),
+    ("text/html", "<p>$</p>"),
+    ("text/html", "<a href='$'>x</a>"),
+    ("multipart/mixed;boundary=b", "--b\r\n\r\n$\r\n--b--\r\n"),
+    (
+        "message/cpim",
+        "Subject: $\r\n\r\nContent-Type: text/plain\r\n\r\nx",
+    ),
+    (
+        "message/cpim",
+        "NS: imdn <urn:ietf:params:imdn>\r\nimdn.Message-ID: $\r\nimdn.Disposition-Notification: display\r\n\r\n\
+         Content-Type: text/plain\r\n\r\nx",
+    ),
+    (
+        "message/cpim",
+        "Subject:;lang=$ x\r\n\r\nContent-Type: text/plain\r\n\r\nx",
+    ),
+    (
+        "application/vnd.gsma.rcs-ft-http+xml",
+        "<file><file-info type='file'><file-name>$</file-name><data url='https://a.example/$'/></file-info></file>",
+    ),
+];
+
+fn message(more: &str, length: usize) -> String {
+    format!(
+        "MESSAGE sip:juliet@example.com SIP/2.0\nVia: SIP/2.0/UDP 198.51.100.7:5070;branch=z9hG4bK1\n\
+         From: <sip:romeo@example.net>;tag=xfg9\nTo: <sip:juliet@example.com>\nCall-ID: AA5A8BE5\n\
+         CSeq: 1 MESSAGE\n{more}Content-Length: {length}\n\n"
+    )
+}
+
+/// Hands a MESSAGE over; the stanza that it has become, or nothing but a failure.
+fn carried(raw: Vec<u8>) -> Option<String> {
+    let handed = HandedOver {
+        slot: Slot {
+            index: 1,
+            counter: 1,
+        },
+        raw,
+        request_uri: None,
+        contact: None,
+        flow: wire::arriving(&wire::subscribe(1, "", ""), true, 1).flow,
+        authenticated: true,
+    };
+    let mut world = World::new();
+    let request = parse::request(handed).ok()?;
+    world.input(Input::Request(Box::new(request)));
+    if world.stanzas.is_empty() {
+        assert_eq!(world.replies.len(), 1);
+        assert!(
+            (400..600).contains(&world.replies[0].status),
+            "{:?}",
+            world.replies
+        );
+        return None;
+    }
+    assert_eq!(world.stanzas.len(), 2, "a message, and the ping behind it");
+    assert!(world.replies.is_empty() && world.sent.is_empty());
+    Some(written(&world.stanzas[0]))
+}
+
+proptest! {
+    #[test]
+    fn a_field_of_a_message(field in 0..MESSAGES.len(), value in value()) {
+        let (plain, marked) = MESSAGES[field];
+        let text = message("", 5).replacen(plain, marked, 1).replace('\n', "\r\n");
+        let raw = with(&format!("{text}hello"), &value);
+        let came = sip(&raw);
+        let Some(stanza) = carried(raw) else {
+            return Ok(());
+        };
+        let went = read_stanza(&stanza);
+        prop_assert_eq!(went.root_element().attribute("to").is_some(), true);
+        let (Some((came, _)), true) = (came, field == 0) else {
+            return Ok(());
+        };
+        let call_id = one(&came, &Name::CALL_ID);
+        let threads = texts(&went, "thread");
+        prop_assert!(threads.iter().all(|(_, thread)| *thread == call_id), "{} {}", stanza, call_id);
+    }
+
+    #[test]
+    fn a_field_of_a_body(field in 0..BODIES.len(), value in value()) {
+        let (content_type, body) = BODIES[field];
+        let parts: Vec<&[u8]> = body.split('$').map(str::as_bytes).collect();
+        let body = parts.join(&value[..]);
+        let head = message(&format!("Content-Type: {content_type}\n"), body.len());
+        let raw = [head.replace('\n', "\r\n").as_bytes(), &body].concat();
+        let Some(stanza) = carried(raw) else {
+            return Ok(());
+        };
+        let went = read_stanza(&stanza);
+        let bodies = went.root_element().children().filter(|node| node.tag_name().name() == "body");
+        prop_assert!(bodies.count() >= 1, "{}", stanza);
+        let scripts = went.descendants().filter(|node| ["script", "iframe", "img", "style"].contains(&node.tag_name().name()));
+        prop_assert_eq!(scripts.count(), 0);
+        if field == 0 && let Ok(text) = std::str::from_utf8(&value) && text.chars().all(|c| c == '\t' || c >= ' ' && c < '\u{7f}') {
+            prop_assert_eq!(texts(&went, "body")[0].1.clone(), text);
+        }
+    }
+}
+
+const SAID: [&str; 11] = [
+    "<message from='juliet@example.com/$' to='romeo@example.net'><body>x</body></message>",
+    "<message from='juliet@example.com/b' to='romeo@example.net/$'><body>x</body></message>",
+    "<message from='juliet@example.com/b' to='romeo@example.net' id='$'><body>x</body></message>",
+    "<message from='juliet@example.com/b' to='romeo@example.net' id='$'><body>x</body><request xmlns='urn:xmpp:receipts'/></message>",
+    "<message from='juliet@example.com/b' to='romeo@example.net' id='a'><body>$</body><request xmlns='urn:xmpp:receipts'/></message>",
+    "<message from='juliet@example.com/b' to='romeo@example.net'><body>$</body></message>",
+    "<message from='juliet@example.com/b' to='romeo@example.net'><body xml:lang='$'>x</body></message>",
+    "<message from='juliet@example.com/b' to='romeo@example.net'><subject>$</subject><body>x</body></message>",
+    "<message from='juliet@example.com/b' to='romeo@example.net'><thread>$</thread><body>x</body></message>",
+    "<message from='juliet@example.com/b' to='romeo@example.net'><x xmlns='jabber:x:oob'><url>$</url></x></message>",
+    "<message from='juliet@example.com/b' to='romeo@example.net'><body>x</body><delay xmlns='urn:xmpp:delay' stamp='$'/></message>",
+];
+
+proptest! {
+    #[test]
+    fn a_field_of_a_message_stanza(field in 0..SAID.len(), value in value()) {
+        if value.split(|b| *b == b'\r').skip(1).any(|after| after.first() != Some(&b'\n')) {
+            return Ok(());
+        }
+        let bytes = with(SAID[field], &value);
+        let mut decoder = Decoder::new(CONTENT, Limits::with_stanza(10_000));
+        decoder.trust();
+        let header = format!("<stream:stream xmlns='{CONTENT}' xmlns:stream='http://etherx.jabber.org/streams'>");
+        let stream = [header.as_bytes(), &bytes].concat();
+        let mut input = &stream[..];
+        let mut stanzas = Vec::new();
+        while let Ok(Some(received)) = decoder.decode(&mut input) {
+            if let Received::Content(element) = received {
+                stanzas.push(Stanza::from_element(element));
+            }
+        }
+        let Some(Ok(stanza)) = stanzas.pop() else {
+            return Ok(());
+        };
+        let mut world = World::new();
+        let link = LinkName::component("example.net");
+        world.input(Input::Stanza(Box::new(Inbound { link, stanza })));
+        world.stanzas.iter().for_each(|stanza| drop(written(stanza)));
+        if world.sent.is_empty() {
+            // Refused, or it says nothing; a text that is there is one or the other.
+            prop_assert!(world.stanzas.len() <= 1);
+            return Ok(());
+        }
+        prop_assert_eq!((world.sent.len(), world.stanzas.len()), (1, 0));
+        let send = world.sent_one();
+        let went = on_the_wire(&send);
+        let came = String::from_utf8(bytes).unwrap();
+        let came = read_stanza(&came);
+        if field == 5 {
+            prop_assert_eq!(std::str::from_utf8(&send.body).unwrap(), &texts(&came, "body")[0].1);
+        }
+        if field == 8 && let Some((_, thread)) = texts(&came, "thread").pop() && !thread.is_empty() {
+            let call_id = one(&went, &Name::CALL_ID);
+            prop_assert_eq!(stox::mapping::message::call_id_to_thread(&call_id), Some(thread));
+        }
+    }
+}

@@ -239,8 +239,7 @@ proptest! {
     }
 }
 
-/// Interleavings played; `make soak` plays more.
+/// Interleavings played; with `PROPTEST_CASES`, as `make soak` has it, more.
 fn cases() -> u32 {
-    let wanted = std::env::var("STOX_INTERLEAVINGS").ok();
-    wanted.and_then(|text| text.parse().ok()).unwrap_or(1_000)
+    ProptestConfig::default().cases.max(1_000)
 }
