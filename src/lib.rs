@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! **stox**: SIP users and XMPP users see each other's presence, through Kamailio.
+//! **stox**: SIP users and XMPP users see each other's presence and write to each other, through Kamailio.
 //!
 //! ```text
 //!                      Kamailio (C, many single-threaded processes)            gateway process (tokio, no Kamailio call)

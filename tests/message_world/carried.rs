@@ -78,7 +78,7 @@ const FROM_SIP: [FromSip; 16] = [
         expected: Ok(&["<body>one\n\ntwo</body>"]),
     },
     FromSip {
-        row: "a part that can not be carried",
+        row: "a part that cannot be carried",
         headers: "Content-Type: multipart/mixed;boundary=b\n",
         body: OPTIONAL,
         expected: Ok(&["<body>one</body>"]),
