@@ -13,7 +13,13 @@ use xmpp_parsers::stanza_error::DefinedCondition;
 use xmpp_parsers::version::{VersionQuery, VersionResult};
 
 use crate::address::Jid;
-use crate::stanza::{SHIM, error};
+use crate::stanza::{CHAT_MARKERS, OOB, SHIM, error};
+
+/// What the gateway and its users have.
+const OF_ALL: [&str; 5] = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::VERSION, SHIM];
+
+/// What messages to SIP users may say beside their text, which not all their agents take (XEP-0085 §5.1, XEP-0184 §6).
+const OF_USERS: [&str; 4] = [ns::CHATSTATES, ns::RECEIPTS, CHAT_MARKERS, OOB];
 
 /// The answer to an iq; `None` for a result or an error.
 pub(super) fn answer(iq: Iq) -> Option<Iq> {
@@ -102,9 +108,10 @@ fn info(is_user: bool) -> DiscoInfoResult {
             lang: None,
             name,
         }],
-        features: [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::VERSION, SHIM]
-            .into_iter()
-            .map(str::to_owned)
+        features: OF_ALL
+            .iter()
+            .chain(OF_USERS.iter().filter(|_| is_user))
+            .map(|feature| (*feature).to_owned())
             .collect(),
         extensions: Vec::new(),
     }

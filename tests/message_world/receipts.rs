@@ -25,6 +25,7 @@ fn imdn_in(send: &Send) -> Imdn {
     assert_eq!(header(&send.headers, "Content-Type"), "message/cpim");
     let cpim = Cpim::parse(&send.body).unwrap();
     assert_eq!(cpim.content.content_type, "message/imdn+xml");
+    assert_eq!(header(&send.headers, "Max-Forwards"), "70");
     assert!(!cpim.requested.positive_delivery && !cpim.requested.negative_delivery);
     Imdn::parse(&cpim.content.bytes).unwrap()
 }

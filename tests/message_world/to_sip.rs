@@ -213,6 +213,23 @@ fn what_cannot_be_addressed_is_an_error() {
 }
 
 #[test]
+fn a_resource_that_is_a_gruu_is_one() {
+    let to = |to: &str| {
+        let mut world = World::new();
+        let stanza = juliet("a1", "<body>hi</body>").replace("romeo@example.net", to);
+        world.xmpp(&stanza);
+        let send = world.sent_one();
+        assert_eq!(send.to_uri, send.request_uri);
+        send.to_uri
+    };
+    assert_eq!(
+        to("romeo@example.net/urn:uuid:7"),
+        "sip:romeo@example.net;gr=urn%3Auuid%3A7"
+    );
+    assert_eq!(to("romeo@example.net/ID-orchard"), "sip:romeo@example.net");
+}
+
+#[test]
 fn hops_end() {
     let hops = |n: &str| {
         format!(

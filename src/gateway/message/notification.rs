@@ -4,11 +4,12 @@
 use crate::address::{Aor, Jid, Pair};
 use crate::body::imdn::{Delivery, Display, Disposition, Imdn};
 use crate::mapping::message::{Address, Asked, Receipt, notification, receipt_stanza};
-use crate::record::{Direction, MessageRecord, MessageRequest, Moment};
-use crate::stanza::Stanza;
+use crate::record::{Direction, MessageRecord, Moment};
+use crate::stanza::{Stanza, set_max_forwards};
 
 use super::super::desk::Desk;
 use super::Messages;
+use super::to_sip::message_request;
 
 impl Messages {
     /// An XMPP client says what has become of a message from SIP; its sender is told if he asked for that.
@@ -69,14 +70,7 @@ impl Messages {
         };
         let own_id = desk.identity.stanza("imdn");
         let content = notification(now, address, asked, disposition, &own_id);
-        let request = MessageRequest {
-            from_uri: from_uri.to_owned(),
-            from_tag: desk.identity.tag(),
-            call_id: desk.identity.message_call_id(),
-            headers: content.headers,
-            body: content.body,
-            to_uri,
-        };
+        let request = message_request(desk, from_uri.to_owned(), to_uri, content);
         self.to_sip.put(desk, now, pair, request, None);
     }
 
@@ -88,6 +82,9 @@ impl Messages {
         {
             stanza.from = Some(from);
             stanza.to = Some(to);
+            if let Some(hops) = desk.hops {
+                set_max_forwards(&mut stanza.payloads, hops);
+            }
             desk.stanza(link, Stanza::Message(stanza));
         }
     }

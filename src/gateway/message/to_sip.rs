@@ -267,11 +267,11 @@ impl Messages {
         }
         desk.draw_message(now, Direction::ToSip, &pair)
             .map_err(|_| error(DefinedCondition::ResourceConstraint))?;
-        let to_uri = pair.sip.to_string();
+        let to_uri = agent_of(desk, &pair, to);
         let id = message.id.as_ref().map(|id| id.0.clone());
         let asks = text.wants_receipt || text.wants_display;
         let takes_envelope = self.accepts.takes(now, &pair.sip, Kind::Envelope);
-        let mut content = match &id {
+        let content = match &id {
             Some(id) if asks && takes_envelope => {
                 let address = Address {
                     from: &from_uri,
@@ -281,19 +281,11 @@ impl Messages {
             }
             Some(_) | None => text.as_plain(),
         };
-        let hops = desk.hops.unwrap_or(70).to_string();
-        content.headers.push(("Max-Forwards".to_owned(), hops));
+        let mut request = message_request(desk, from_uri, to_uri, content);
         let thread = message.thread.as_ref();
-        let request = MessageRequest {
-            to_uri,
-            from_uri,
-            from_tag: desk.identity.tag(),
-            call_id: thread
-                .and_then(|thread| thread_to_call_id(&thread.id))
-                .unwrap_or_else(|| desk.identity.message_call_id()),
-            headers: content.headers,
-            body: content.body,
-        };
+        if let Some(call_id) = thread.and_then(|thread| thread_to_call_id(&thread.id)) {
+            request.call_id = call_id;
+        }
         let most = usize::try_from(desk.config.message_max).unwrap_or(usize::MAX);
         if size(&request) > most {
             // RFC 7572 §6.
@@ -399,6 +391,40 @@ fn failure(result: &RequestResult) -> StanzaError {
     match &result.response {
         Some(response) => from_response(response),
         None => error_of(result.status, reason_phrase(result.status)),
+    }
+}
+
+/// The SIP user of a pair, or the one of his devices that a full JID names: a resource of that form is a GRUU
+/// (RFC 7247 §6.3, RFC 5627 §3.1); any other is a name for his presence alone.
+fn agent_of(desk: &Desk, pair: &Pair, to: &Jid) -> String {
+    let is_gruu = to
+        .resource()
+        .is_some_and(|resource| resource.as_str().starts_with("urn:uuid:"));
+    let agent = is_gruu.then(|| desk.config.gwmap.sip_agent_from_xmpp(to).ok());
+    match agent.flatten() {
+        Some(uri) => uri.to_string(),
+        None => pair.sip.to_string(),
+    }
+}
+
+/// What a MESSAGE says that belongs to no thread, with a tag of its own: user agents take what has that of another
+/// message for the same one (RFC 3261 §8.2.2.2).
+pub(super) fn message_request(
+    desk: &mut Desk,
+    from_uri: String,
+    to_uri: String,
+    content: Content,
+) -> MessageRequest {
+    let Content { mut headers, body } = content;
+    let hops = desk.hops.unwrap_or(70).to_string();
+    headers.push(("Max-Forwards".to_owned(), hops));
+    MessageRequest {
+        to_uri,
+        from_uri,
+        from_tag: desk.identity.tag(),
+        call_id: desk.identity.message_call_id(),
+        headers,
+        body,
     }
 }
 

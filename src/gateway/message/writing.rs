@@ -7,15 +7,15 @@ use indexmap::IndexMap;
 use crate::address::{Jid, Pair};
 use crate::body::composing::{Composing, State};
 use crate::mapping::message::{composing, state_stanza};
-use crate::record::{Direction, MessageRequest, Moment};
+use crate::record::{Direction, Moment};
 use crate::sip::Status;
-use crate::stanza::Stanza;
+use crate::stanza::{Stanza, set_max_forwards};
 
 use super::super::desk::{Desk, Purpose};
 use super::super::timers::Timer;
 use super::Messages;
 use super::accepts::{Kind, is_of_no_use};
-use super::to_sip::{order_key, send_of};
+use super::to_sip::{message_request, order_key, send_of};
 
 /// The seconds after which an XMPP user who writes on has to be told of again (RFC 3994 §3.3).
 const REFRESH_SECS: u32 = 120;
@@ -161,14 +161,8 @@ impl Messages {
             return false;
         }
         let content = composing(state, REFRESH_SECS);
-        let request = MessageRequest {
-            to_uri: pair.sip.to_string(),
-            from_uri: from_uri.to_owned(),
-            from_tag: desk.identity.tag(),
-            call_id: desk.identity.message_call_id(),
-            headers: content.headers,
-            body: content.body,
-        };
+        let to_uri = pair.sip.to_string();
+        let request = message_request(desk, from_uri.to_owned(), to_uri, content);
         let send = send_of(desk, &request, order_key(pair));
         desk.send(now, Purpose::Writing(pair.clone()), send);
         self.to_sip.occupy(pair);
@@ -200,6 +194,9 @@ fn show(desk: &mut Desk, pair: &Pair, state: State, from: Jid, to: Jid) {
         let mut stanza = state_stanza(state);
         stanza.from = Some(from);
         stanza.to = Some(to);
+        if let Some(hops) = desk.hops {
+            set_max_forwards(&mut stanza.payloads, hops);
+        }
         desk.stanza(link, Stanza::Message(stanza));
     }
 }
