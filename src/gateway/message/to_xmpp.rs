@@ -25,6 +25,9 @@ use super::taken::{Waiting, Way, Word};
 /// As many may wait for one server: it must not keep the table of open transactions from everybody else.
 const MOST_WAITING: usize = 1000;
 
+/// As many may wait in all, so that there is room for other requests.
+const MOST: u64 = 3000;
+
 /// What the sender is told who may try again, in seconds.
 const RETRY_AFTER: u64 = 10;
 
@@ -111,7 +114,7 @@ impl Messages {
         if desk.links.is_lost(&way.link) {
             return Err(later(Refusal::new(480)));
         }
-        if self.barriers.waiting(&way) >= MOST_WAITING {
+        if self.barriers.waiting(&way) >= MOST_WAITING || self.to_xmpp.len() >= MOST {
             return Err(later(Refusal::new(503)));
         }
         desk.draw_message(now, Direction::ToXmpp, &pair)
@@ -194,7 +197,9 @@ impl Messages {
             let id = *self.to_xmpp.by_stanza.get(&id.0)?;
             let parcel = self.to_xmpp.parcels.get(&id)?;
             let from = message.from.as_ref()?.to_bare();
-            (from == parcel.pair.xmpp || from.node().is_none()).then_some(id)
+            let user = &parcel.pair.xmpp;
+            let is_server = from.node().is_none() && from.domain() == user.domain();
+            (from == *user || is_server).then_some(id)
         });
         match parcel.and_then(|id| self.to_xmpp.remove(id)) {
             Some(parcel) => refuse(desk, &parcel, error),
