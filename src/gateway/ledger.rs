@@ -80,10 +80,11 @@ impl Ledger {
     /// Each state in a word, with its total.
     pub(super) fn by_state(&self) -> [(&'static str, u64); 4] {
         [
-            ("pending", self.pending),
-            ("granted", self.granted),
-            ("refused", self.refused),
-            ("cancelled", self.cancelled),
+            (AuthorizationState::Pending, self.pending),
+            (AuthorizationState::Granted, self.granted),
+            (AuthorizationState::Refused, self.refused),
+            (AuthorizationState::Cancelled, self.cancelled),
         ]
+        .map(|(state, total)| (state.as_str(), total))
     }
 }

@@ -381,11 +381,11 @@ impl Gateway {
     pub fn status(&self) -> StatusView {
         let mut authorizations = Vec::new();
         for (direction, totals) in [
-            ("to_xmpp", self.sip_watchers.authorizations()),
-            ("to_sip", self.xmpp_watchers.authorizations()),
+            (Direction::ToXmpp, self.sip_watchers.authorizations()),
+            (Direction::ToSip, self.xmpp_watchers.authorizations()),
         ] {
             for (word, total) in totals {
-                authorizations.push((format!("{direction}_{word}"), total));
+                authorizations.push((format!("{}_{word}", direction.as_str()), total));
             }
         }
         StatusView {

@@ -57,7 +57,7 @@ impl DialogView {
         let record = dialog.record();
         Self {
             id: format!("stox-{:016x}", record.id.0),
-            direction: direction_word(record.direction).to_owned(),
+            direction: record.direction.as_str().to_owned(),
             sip: record.pair.sip.to_string(),
             xmpp: record.pair.xmpp.to_string(),
             state: state.to_owned(),
@@ -97,14 +97,6 @@ pub struct Someone {
 impl Someone {
     pub(super) fn is_in(&self, pair: &Pair) -> bool {
         self.sip.as_ref() == Some(&pair.sip) || self.xmpp.as_ref() == Some(&pair.xmpp)
-    }
-}
-
-/// A direction as operators read and write it.
-pub fn direction_word(direction: Direction) -> &'static str {
-    match direction {
-        Direction::ToXmpp => "to_xmpp",
-        Direction::ToSip => "to_sip",
     }
 }
 

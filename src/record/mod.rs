@@ -41,6 +41,24 @@ pub enum Direction {
     ToSip,
 }
 
+impl Direction {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::ToXmpp, Self::ToSip];
+
+    /// In a word, for operators and the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ToXmpp => "to_xmpp",
+            Self::ToSip => "to_sip",
+        }
+    }
+
+    /// The one of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
+}
+
 /// How far a presence authorisation has come; having none is having no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum AuthorizationState {
@@ -50,8 +68,29 @@ pub enum AuthorizationState {
     Granted,
     /// Declined or revoked by an XMPP contact: not asked again until the contact approves.
     Refused,
-    /// Ended by the SIP contact; the XMPP watcher's `unsubscribed` is owed, or may have been lost on its way.
+    /// Ended by the SIP contact, or by an operator; the `unsubscribed` or `unsubscribe` that tells it is owed, or may
+    /// have been lost on its way.
     Cancelled,
+}
+
+impl AuthorizationState {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Granted, Self::Refused, Self::Cancelled];
+
+    /// In a word, for operators and the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Granted => "granted",
+            Self::Refused => "refused",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The one of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
 }
 
 /// One authorisation. Durable before it is acknowledged.

@@ -7,7 +7,7 @@
 use crate::address::{Aor, BareJid, Jid, Pair};
 use crate::config::Config;
 use crate::frame::{Record, Refusal};
-use crate::gateway::{AuthorizationView, Someone, direction_word};
+use crate::gateway::{AuthorizationView, Someone};
 use crate::record::{AuthorizationState, Direction};
 
 /// The user of either side whom that names.
@@ -35,9 +35,7 @@ pub(super) fn pair(config: &Config, sip: &str, xmpp: &str) -> Result<Pair, Refus
 
 /// The direction of that name.
 pub(super) fn direction(word: &str) -> Result<Direction, Refusal> {
-    [Direction::ToXmpp, Direction::ToSip]
-        .into_iter()
-        .find(|direction| direction_word(*direction) == word)
+    Direction::parse(word)
         .ok_or_else(|| refusal(400, "the direction is to_xmpp or to_sip".to_owned()))
 }
 
@@ -58,17 +56,11 @@ pub(super) fn revocable(
 
 /// An authorisation as it is shown.
 pub(super) fn record(view: AuthorizationView) -> Record {
-    let state = match view.state {
-        AuthorizationState::Pending => "pending",
-        AuthorizationState::Granted => "granted",
-        AuthorizationState::Refused => "refused",
-        AuthorizationState::Cancelled => "cancelled",
-    };
     Record::default()
-        .text("direction", direction_word(view.direction))
+        .text("direction", view.direction.as_str())
         .text("sip", view.sip)
         .text("xmpp", view.xmpp)
-        .text("state", state)
+        .text("state", view.state.as_str())
         .int("since", view.since)
         .int("dialogs", u64::try_from(view.dialogs).unwrap_or(u64::MAX))
 }

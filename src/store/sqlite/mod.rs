@@ -88,19 +88,15 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
             params![
                 record.pair.sip.to_string(),
                 record.pair.xmpp.as_str(),
-                row::direction(record.direction),
-                row::state(record.state),
+                record.direction.as_str(),
+                record.state.as_str(),
                 row::moment(record.since),
                 row::moment(record.heard),
             ],
         ),
         Change::RemoveAuthorization { pair, direction } => run(
             "DELETE FROM authorization WHERE sip = ? AND xmpp = ? AND direction = ?",
-            params![
-                pair.sip.to_string(),
-                pair.xmpp.as_str(),
-                row::direction(*direction)
-            ],
+            params![pair.sip.to_string(), pair.xmpp.as_str(), direction.as_str()],
         ),
         Change::Heard { pair, at } => run(
             "UPDATE authorization SET heard = ? WHERE sip = ? AND xmpp = ? AND direction = ?",
@@ -108,7 +104,7 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
                 row::moment(*at),
                 pair.sip.to_string(),
                 pair.xmpp.as_str(),
-                row::direction(Direction::ToSip)
+                Direction::ToSip.as_str()
             ],
         ),
         Change::PutDialog(record) => run(
@@ -118,7 +114,7 @@ fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreErro
                 row::dialog_id(record.id),
                 record.pair.sip.to_string(),
                 record.pair.xmpp.as_str(),
-                row::direction(record.direction),
+                record.direction.as_str(),
                 record.active,
                 row::moment(record.expires_at),
                 row::rest(record)?,

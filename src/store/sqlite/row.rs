@@ -65,8 +65,8 @@ pub(super) fn authorizations(
     read(connection, "authorization", sql, |cells| {
         Ok(AuthorizationRecord {
             pair: cells.pair(pairs)?,
-            direction: cells.text("direction", direction_of)?,
-            state: cells.text("state", state_of)?,
+            direction: cells.text("direction", Direction::parse)?,
+            state: cells.text("state", AuthorizationState::parse)?,
             since: cells.moment("since")?,
             heard: cells.moment("heard")?,
         })
@@ -86,7 +86,7 @@ pub(super) fn dialogs(
         Ok(DialogRecord {
             id: cells.text("id", dialog_id_of)?,
             pair: cells.pair(pairs)?,
-            direction: cells.text("direction", direction_of)?,
+            direction: cells.text("direction", Direction::parse)?,
             call_id: rest.call_id,
             local_tag: rest.local_tag,
             remote_tag: rest.remote_tag,
@@ -178,39 +178,6 @@ impl Cells<'_, '_> {
         let row = self.row.get("rowid").unwrap_or(0_i64);
         StoreError::Corrupt(format!("table {}, row {row}, column {column}", self.table))
     }
-}
-
-pub(super) fn direction(direction: Direction) -> &'static str {
-    match direction {
-        Direction::ToXmpp => "to_xmpp",
-        Direction::ToSip => "to_sip",
-    }
-}
-
-fn direction_of(text: &str) -> Option<Direction> {
-    [Direction::ToXmpp, Direction::ToSip]
-        .into_iter()
-        .find(|d| direction(*d) == text)
-}
-
-pub(super) fn state(state: AuthorizationState) -> &'static str {
-    match state {
-        AuthorizationState::Pending => "pending",
-        AuthorizationState::Granted => "granted",
-        AuthorizationState::Refused => "refused",
-        AuthorizationState::Cancelled => "cancelled",
-    }
-}
-
-fn state_of(text: &str) -> Option<AuthorizationState> {
-    [
-        AuthorizationState::Pending,
-        AuthorizationState::Granted,
-        AuthorizationState::Refused,
-        AuthorizationState::Cancelled,
-    ]
-    .into_iter()
-    .find(|s| state(*s) == text)
 }
 
 /// Sixteen digits, so that the order of the texts is that of the numbers.
