@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! The conformance tables: every sentence of RFC 7247 and RFC 8048 that asks something has a test that is run,
+//! The conformance tables: every sentence of the RFCs below that asks something has a test that is run,
 //! or a reason in words.
 //!
 //! In: `tests/vectors/rfcNNNN/sentences`, the tests' sources, the README. Out: one line for each fault, which
@@ -10,11 +10,23 @@ use std::fs;
 use std::path::Path;
 
 /// The RFCs that have a table.
-const RFCS: [&str; 2] = ["7247", "8048"];
+const RFCS: [&str; 4] = ["3428", "7247", "7572", "8048"];
 
 /// How often each keyword of RFC 2119 stands in the RFC, its own explanation of them left out. So a sentence that
 /// is taken out of the table is missed.
-const KEYWORDS: [(&str, &[(&str, usize)]); 2] = [
+const KEYWORDS: [(&str, &[(&str, usize)]); 4] = [
+    (
+        "3428",
+        &[
+            ("MUST", 7),
+            ("MUST NOT", 10),
+            ("SHALL", 1),
+            ("SHOULD", 12),
+            ("SHOULD NOT", 2),
+            ("MAY", 8),
+            ("RECOMMENDED", 1),
+        ],
+    ),
     (
         "7247",
         &[
@@ -26,6 +38,7 @@ const KEYWORDS: [(&str, &[(&str, usize)]); 2] = [
             ("OPTIONAL", 3),
         ],
     ),
+    ("7572", &[("MUST", 10), ("SHOULD", 2), ("MAY", 1)]),
     (
         "8048",
         &[

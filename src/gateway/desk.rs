@@ -14,6 +14,7 @@ use crate::sip::{Status, reason_phrase};
 use crate::stanza::{LinkName, Stanza, set_max_forwards};
 
 use super::identity::Identity;
+use super::inquiry::Inquiry;
 use super::links::Links;
 use super::quota::{Overdrawn, Quota};
 use super::timers::{Timer, TimerTable};
@@ -21,10 +22,6 @@ use super::{Batch, Counters, Output};
 
 /// How long after sending a request its result is overdue: tm's own limit (32 s) and a margin.
 const RESULT_DUE_MS: u64 = 40_000;
-
-/// How the ids of probes begin: of a contact, and of a watcher.
-const PROBE: &str = "probe";
-pub(super) const WATCHER: &str = "watcher";
 
 /// What a request of ours was for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,8 +248,8 @@ impl Desk {
     pub(super) fn presence_of_type(&mut self, pair: &Pair, type_: Type) -> bool {
         let mut presence = Presence::new(type_.clone());
         presence.id = match type_ {
-            Type::Subscribe => Some(self.identity.stanza("subscribe")),
-            Type::Probe => Some(self.identity.stanza(PROBE)),
+            Type::Subscribe => Some(self.inquire(Inquiry::Subscribe)),
+            Type::Probe => Some(self.inquire(Inquiry::Probe)),
             Type::None
             | Type::Error
             | Type::Subscribed
@@ -267,10 +264,15 @@ impl Desk {
         self.presence(&pair.sip, "", to.into(), presence)
     }
 
+    /// The id of a stanza that asks something.
+    pub(super) fn inquire(&mut self, inquiry: Inquiry) -> String {
+        self.identity.stanza(inquiry.word())
+    }
+
     /// Probes the XMPP user of a pair before his subscription is refreshed (RFC 8048 §8.1).
     pub(super) fn probe_watcher(&mut self, pair: &Pair) -> bool {
         let mut probe = Presence::new(Type::Probe);
-        probe.id = Some(self.identity.stanza(WATCHER));
+        probe.id = Some(self.inquire(Inquiry::Watcher));
         self.presence(&pair.sip, "", pair.xmpp.clone().into(), probe)
     }
 

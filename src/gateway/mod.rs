@@ -12,6 +12,7 @@ mod desk;
 mod dialog;
 mod identity;
 mod input;
+mod inquiry;
 mod iq;
 mod ledger;
 mod links;

@@ -10,7 +10,7 @@ use crate::mapping::presence::Availability;
 use crate::record::Moment;
 use crate::stanza::{Inbound, LinkName, Stanza, error, max_forwards};
 
-use super::desk::WATCHER;
+use super::inquiry::Inquiry;
 use super::state::one_less;
 use super::{Gateway, iq};
 
@@ -127,7 +127,7 @@ impl Gateway {
             Type::Error => {
                 if let Some(error) = presence.payloads.iter().find_map(read_error) {
                     let id = presence.id.as_deref();
-                    if id.is_some_and(|id| id.starts_with(WATCHER)) {
+                    if Inquiry::of(id) == Some(Inquiry::Watcher) {
                         self.xmpp_watchers.not_reached(desk, now, &pair, &error);
                     }
                     self.sip_watchers.failed(desk, now, &pair, id, &error);

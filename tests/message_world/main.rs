@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails here")]
 
+mod carried;
 mod content_from_sip;
 mod content_from_xmpp;
 mod interleavings;
 mod receipts;
+mod sentences;
 mod to_sip;
 mod to_xmpp;
 mod world;

@@ -200,3 +200,16 @@ fn what_is_plain_already_and_refused_has_failed() {
     assert!(world.sent.is_empty());
     assert_eq!(world.message().attr("type"), Some("error"));
 }
+
+#[test]
+fn a_text_that_is_too_long_with_its_envelope_goes_without() {
+    let mut world = World::new();
+    world.xmpp(&juliet(
+        "a1",
+        &WANTS.replace(">hi<", &format!(">{}<", "x".repeat(700))),
+    ));
+    let send = world.sent_one();
+    assert_eq!(send.body.len(), 700);
+    world.result(&send, 200, "");
+    assert!(world.message().has_child("received", "urn:xmpp:receipts"));
+}

@@ -16,6 +16,7 @@ use crate::record::{MessageId, Moment};
 use crate::stanza::{LinkName, Stanza};
 
 use super::super::desk::Desk;
+use super::super::inquiry::Inquiry;
 use super::super::timers::Timer;
 use super::Messages;
 use super::to_xmpp::ParcelId;
@@ -105,7 +106,7 @@ impl Barriers {
         if barrier.ping.is_some() || barrier.next.is_empty() || desk.links.drops(&way.link) {
             return;
         }
-        let id = desk.identity.stanza("taken");
+        let id = desk.inquire(Inquiry::Taken);
         let (Ok(from), Ok(to)) = (Jid::new(way.link.local()), Jid::new(&way.domain)) else {
             return;
         };

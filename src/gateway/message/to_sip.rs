@@ -269,24 +269,21 @@ impl Messages {
             .map_err(|_| error(DefinedCondition::ResourceConstraint))?;
         let to_uri = agent_of(desk, &pair, to);
         let id = message.id.as_ref().map(|id| id.0.clone());
-        let asks = text.wants_receipt || text.wants_display;
-        let takes_envelope = self.accepts.takes(now, &pair.sip, Kind::Envelope);
-        let content = match &id {
-            Some(id) if asks && takes_envelope => {
-                let address = Address {
-                    from: &from_uri,
-                    to: &to_uri,
-                };
-                text.as_cpim(now, address, id)
-            }
-            Some(_) | None => text.as_plain(),
-        };
-        let mut request = message_request(desk, from_uri, to_uri, content);
+        let plain = text.as_plain();
+        let mut request = message_request(desk, from_uri, to_uri, plain);
         let thread = message.thread.as_ref();
         if let Some(call_id) = thread.and_then(|thread| thread_to_call_id(&thread.id)) {
             request.call_id = call_id;
         }
         let most = usize::try_from(desk.config.message_max).unwrap_or(usize::MAX);
+        let asks = text.wants_receipt || text.wants_display;
+        let sealed = id
+            .as_ref()
+            .filter(|_| asks && self.accepts.takes(now, &pair.sip, Kind::Envelope))
+            .map(|id| sealed(&request, text.as_cpim(now, address(&request), id)))
+            .filter(|sealed| size(sealed) <= most);
+        let asked = sealed.is_some();
+        let request = sealed.unwrap_or(request);
         if size(&request) > most {
             // RFC 7572 §6.
             let text = format!("too long for SIP, which takes {most} bytes with its headers");
@@ -297,7 +294,7 @@ impl Messages {
             from: from.to_string(),
             to: to.to_string(),
             id,
-            receipt: text.wants_receipt && !takes_envelope,
+            receipt: text.wants_receipt && !asked,
         };
         self.to_sip.put(desk, now, pair, request, Some(sender));
         Ok(())
@@ -425,6 +422,25 @@ pub(super) fn message_request(
         call_id: desk.identity.message_call_id(),
         headers,
         body,
+    }
+}
+
+fn address(request: &MessageRequest) -> Address<'_> {
+    Address {
+        from: &request.from_uri,
+        to: &request.to_uri,
+    }
+}
+
+/// The same message with what it says in an envelope.
+fn sealed(plain: &MessageRequest, content: Content) -> MessageRequest {
+    let hops = |(name, _): &&(String, String)| name == "Max-Forwards";
+    let mut headers = content.headers;
+    headers.extend(plain.headers.iter().find(hops).cloned());
+    MessageRequest {
+        headers,
+        body: content.body,
+        ..plain.clone()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::sip::TerminationReason;
 
 use super::super::backoff::backoff_ms;
 use super::super::desk::Desk;
+use super::super::inquiry::Inquiry;
 use super::super::timers::Timer;
 use super::verdict::Verdict;
 use super::{SipWatchers, Watch};
@@ -23,26 +24,6 @@ const GAVE_UP: u64 = 3600;
 
 /// The least that he is told to wait while an authorisation is being ended, in seconds.
 const PROBATION: u64 = 60;
-
-/// What an error is an answer to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum About {
-    Subscribe,
-    Probe,
-}
-
-impl About {
-    /// By the id that we gave the stanza. An error without one may be about any presence, such as what the
-    /// contact is shown, and says nothing of an authorisation.
-    fn of(id: Option<&str>) -> Option<Self> {
-        let (word, _) = id?.split_once('-')?;
-        match word {
-            "subscribe" => Some(Self::Subscribe),
-            "probe" => Some(Self::Probe),
-            _ => None,
-        }
-    }
-}
 
 impl SipWatchers {
     /// Asks the contact of a pair that is undecided.
@@ -124,20 +105,24 @@ impl SipWatchers {
         id: Option<&str>,
         error: &StanzaError,
     ) {
-        let (Some(about), Some(watch)) = (About::of(id), self.watches.get(pair)) else {
+        let of_probe = match Inquiry::of(id) {
+            Some(Inquiry::Subscribe) => false,
+            Some(Inquiry::Probe) => true,
+            Some(Inquiry::Watcher | Inquiry::Taken) | None => return,
+        };
+        let Some(watch) = self.watches.get(pair) else {
             return;
         };
         let verdict = Verdict::of(error);
-        let reason = match (verdict, about) {
-            (Verdict::Later, _) | (Verdict::Unfit, About::Probe) => None,
-            (Verdict::Refused, _) => Some(TerminationReason::Rejected),
-            (Verdict::Gone, _) | (Verdict::Unfit, About::Subscribe) => {
-                Some(TerminationReason::Noresource)
-            }
+        let reason = match verdict {
+            Verdict::Later => None,
+            Verdict::Unfit if of_probe => None,
+            Verdict::Refused => Some(TerminationReason::Rejected),
+            Verdict::Gone | Verdict::Unfit => Some(TerminationReason::Noresource),
         };
-        match (about, watch.authorization) {
-            (About::Subscribe, Some(AuthorizationState::Pending))
-            | (About::Probe, Some(AuthorizationState::Granted)) => match reason {
+        match (of_probe, watch.authorization) {
+            (false, Some(AuthorizationState::Pending))
+            | (true, Some(AuthorizationState::Granted)) => match reason {
                 Some(reason) => self.forget(desk, now, pair, reason),
                 None => {
                     if verdict == Verdict::Later {
@@ -146,11 +131,11 @@ impl SipWatchers {
                     self.end_fetches(desk, now, pair, TerminationReason::Timeout);
                 }
             },
-            (About::Probe, _) => {
+            (true, _) => {
                 let reason = reason.unwrap_or(TerminationReason::Timeout);
                 self.end_fetches(desk, now, pair, reason);
             }
-            (About::Subscribe, _) => {}
+            (false, _) => {}
         }
     }
 
