@@ -58,6 +58,9 @@ impl Messages {
         if failed.told || !desk.links.is_up(&way.link) {
             return;
         }
+        if failed.record.since.plus_ms(STALE_MS) <= now {
+            return self.reported(desk, id);
+        }
         match error_stanza(&failed.record) {
             Some(stanza) => {
                 failed.told = true;
@@ -79,15 +82,9 @@ impl Messages {
         let failed = self.to_sip.failed.values();
         let untold =
             failed.filter(|failed| !failed.told && is_ready(&desk.link_of(&failed.record.pair)));
-        let ids: Vec<_> = untold
-            .map(|failed| (failed.record.id, failed.record.since))
-            .collect();
-        for (id, since) in ids {
-            if since.plus_ms(STALE_MS) <= now {
-                self.reported(desk, id);
-            } else {
-                self.report(desk, now, id);
-            }
+        let ids: Vec<_> = untold.map(|failed| failed.record.id).collect();
+        for id in ids {
+            self.report(desk, now, id);
         }
     }
 
@@ -109,8 +106,7 @@ impl Messages {
             },
             Word::Silence => {
                 self.to_sip.untold(id);
-                let way_is = |_: &LinkName| true;
-                self.report_all(desk, now, way_is);
+                self.report(desk, now, id);
             }
         }
     }
