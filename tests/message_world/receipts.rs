@@ -213,3 +213,17 @@ fn a_text_that_is_too_long_with_its_envelope_goes_without() {
     world.result(&send, 200, "");
     assert!(world.message().has_child("received", "urn:xmpp:receipts"));
 }
+
+#[test]
+fn nobody_gets_a_receipt_who_did_not_ask_for_one() {
+    let mut world = World::new();
+    world.xmpp(&juliet(
+        "a1",
+        "<body>hi</body><markable xmlns='urn:xmpp:chat-markers:0'/>",
+    ));
+    let send = world.sent_one();
+    world.result(&send, 415, "");
+    let send = world.sent_one();
+    world.result(&send, 200, "");
+    assert!(world.messages().is_empty());
+}

@@ -10,7 +10,9 @@
 
 mod accepts;
 mod notification;
+mod queue;
 mod report;
+mod request;
 mod taken;
 mod tally;
 mod to_sip;
@@ -23,10 +25,10 @@ use crate::stanza::LinkName;
 use super::desk::Desk;
 
 use accepts::Accepts;
+use queue::Queues;
 use taken::Barriers;
 pub(super) use taken::Way;
 pub use tally::Tally;
-use to_sip::ToSip;
 use to_xmpp::ToXmpp;
 use writing::Writing;
 
@@ -34,7 +36,7 @@ use writing::Writing;
 #[derive(Debug, Default)]
 pub(super) struct Messages {
     to_xmpp: ToXmpp,
-    to_sip: ToSip,
+    to_sip: Queues,
     barriers: Barriers,
     accepts: Accepts,
     writing: Writing,

@@ -9,7 +9,7 @@ use crate::stanza::{Stanza, set_max_forwards};
 
 use super::super::desk::Desk;
 use super::Messages;
-use super::to_sip::message_request;
+use super::request::message_request;
 
 impl Messages {
     /// An XMPP client says what has become of a message from SIP; its sender is told if he asked for that.

@@ -11,8 +11,8 @@ use crate::stanza::{LinkName, Stanza};
 
 use super::super::desk::Desk;
 use super::Messages;
+use super::queue::{Failed, MOST};
 use super::taken::{Waiting, Way, Word};
-use super::to_sip::{Failed, MOST};
 
 /// An error that could not be told for so long is not told any more.
 const STALE_MS: u64 = 24 * 3600 * 1000;

@@ -15,7 +15,7 @@ use super::super::desk::{Desk, Purpose};
 use super::super::timers::Timer;
 use super::Messages;
 use super::accepts::{Kind, is_of_no_use};
-use super::to_sip::{message_request, order_key, send_of};
+use super::request::{message_request, order_key, send_of};
 
 /// The seconds after which an XMPP user who writes on has to be told of again (RFC 3994 §3.3).
 const REFRESH_SECS: u32 = 120;

@@ -73,8 +73,9 @@ impl Text {
     }
 }
 
-/// What [`Text::as_cpim`] made, without its envelope, for a user agent that knows none; `None` for anything else.
-pub fn unsealed(content: &Content) -> Option<Content> {
+/// What [`Text::as_cpim`] made, without its envelope, for a user agent that knows none, and whether it
+/// asked to be told of its delivery; `None` for anything else.
+pub fn unsealed(content: &Content) -> Option<(Content, bool)> {
     let is_sealed =
         |(name, value): &(String, String)| name == "Content-Type" && value == cpim::MIME;
     if !content.headers.iter().any(is_sealed) {
@@ -98,7 +99,7 @@ pub fn unsealed(content: &Content) -> Option<Content> {
     );
     headers.extend(cpim.content.headers);
     let body = cpim.content.bytes;
-    Some(Content { headers, body })
+    Some((Content { headers, body }, cpim.requested.positive_delivery))
 }
 
 /// A notification of what has become of the message that its sender asked for it of.
@@ -218,7 +219,9 @@ mod tests {
                 headers.sort();
                 (headers, content.body)
             };
-            prop_assert_eq!(sorted(unsealed(&sealed).unwrap()), sorted(text.as_plain()));
+            let (plain, asked) = unsealed(&sealed).unwrap();
+            prop_assert!(asked);
+            prop_assert_eq!(sorted(plain), sorted(text.as_plain()));
             prop_assert_eq!(unsealed(&text.as_plain()), None);
         }
     }
