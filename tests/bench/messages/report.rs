@@ -196,7 +196,7 @@ impl Table {
     fn costs(&self, f: &mut fmt::Formatter<'_>, rows: &Rows) -> fmt::Result {
         writeln!(
             f,
-            "  {:<32} {:>16} {:>15} {:>13} {:>16} {:>15} {:>9} {:>6} {:>17}",
+            "  {:<32} {:>19} {:>14} {:>13} {:>13} {:>15} {:>9} {:>6} {:>17}",
             "CPU us per message",
             "all",
             "Kamailio's own",
@@ -209,19 +209,18 @@ impl Table {
         )?;
         let base = baseline(self.flow.case);
         for (row, samples) in [(self.flow.case, &rows.own), (base, &rows.base)] {
-            let each = |of: fn(&Sample) -> Duration| {
-                Spread::of(samples.iter().map(|s| s.each(of(s)))).decimals(1)
-            };
+            let each =
+                |of: fn(&Sample) -> Duration| Spread::of(samples.iter().map(|s| s.each(of(s))));
             let own = each(|s| s.kamailio.all - s.kamailio.gateway - s.kamailio.port);
             writeln!(
                 f,
-                "  {:<32} {:>16} {:>15} {:>13} {:>16} {:>15} {:>9.1} {:>6.1} {:>17}",
+                "  {:<32} {:>19} {:>14.1} {:>13.1} {:>13.1} {:>15.1} {:>9.1} {:>6.1} {:>17}",
                 row.title(),
-                each(|s| s.kamailio.all).to_string(),
-                own.to_string(),
-                each(|s| s.kamailio.port).to_string(),
-                each(|s| s.kamailio.gateway).to_string(),
-                each(|s| s.kamailio.store).to_string(),
+                each(|s| s.kamailio.all).decimals(1).to_string(),
+                own.median(),
+                each(|s| s.kamailio.port).median(),
+                each(|s| s.kamailio.gateway).median(),
+                each(|s| s.kamailio.store).median(),
                 each(|s| s.measured.spent).median(),
                 each(|s| s.sink).median(),
                 missing(samples),
