@@ -175,7 +175,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let (_kamailio, mut generator) = place.start()?;
             generator.set_senders(flow.senders);
             let overload = Overload::measure(&mut generator, flow.case, plan.lasting, plan.rounds)?;
-            println!("{flow}: {overload}");
+            println!("Of {} users: {overload}", flow.senders);
         }
     }
     Ok(())
