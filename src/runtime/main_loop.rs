@@ -207,7 +207,10 @@ impl MainLoop {
                 Woken::Asked(asked) => self.answer(asked),
                 Woken::End => self.ending = true,
             }
-            self.turn();
+            if self.turn() {
+                // Else the links, on the same thread, would wait until there is nothing left to take.
+                tokio::task::yield_now().await;
+            }
         }
         self.close().await;
     }
@@ -243,8 +246,9 @@ impl MainLoop {
         self.ports.waiting() < WAITING_LIMIT && self.outbox.len() < OUTBOX_LIMIT
     }
 
-    /// Takes some of everything that has come: deadlines, results, requests, stanzas, commits.
-    fn turn(&mut self) {
+    /// Takes some of everything that has come: deadlines, results, requests, stanzas, commits; true if requests may be
+    /// left.
+    fn turn(&mut self) -> bool {
         let now = self.clock.now();
         if self
             .gateway
@@ -292,6 +296,7 @@ impl MainLoop {
             self.committed(Some(committed));
         }
         self.settle();
+        left
     }
 
     /// Takes so many requests; true if none is left, false if some may be.
