@@ -69,6 +69,7 @@ run: need-test build $(VENV_READY) ## Plays the scene with Kamailio, Prosody and
 
 bench: build ## Measures CPU time per operation and added latency, and what links between servers cost
 	$(CARGO) bench --bench presence -- $(ARGS)
+	$(CARGO) bench --bench messages -- $(MESSAGES_ARGS)
 	$(CARGO) bench --bench federation -- $(FEDERATION_ARGS)
 
 check: format lint pure ## Runs the fast part of the tests: format, lints, pure rooms; needs no Kamailio

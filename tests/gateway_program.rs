@@ -19,7 +19,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use stox::address::{Aor, BareJid, Pair};
 use stox::frame::{
-    Command, Flow, HandedOver, LogLevel, LogLine, MAX_FRAME, Protocol, Reply, Slot, ToGateway,
+    Command, Flow, HandedOver, LogLevel, LogLine, MAX_FRAME, Outcome, Protocol, Reply, Slot,
+    ToGateway,
 };
 use stox::process::EXIT_CANNOT_START;
 use stox::record::{
@@ -198,25 +199,7 @@ fn the_end_of_the_host_is_the_end_of_the_gateway() {
 
 #[test]
 fn a_subscription_crosses_to_xmpp_and_the_stream_is_closed_at_the_end() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let component =
-        format!("component=domain=sip.example;host=127.0.0.1;port={port};secret=s3cret");
-    let mut gateway = Gateway::start("subscription", &[&component]);
-    let (mut stream, _) = listener.accept().unwrap();
-    stream.set_read_timeout(Some(GENEROUS)).unwrap();
-    read_until(&mut stream, ">");
-    let header = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
-        xmlns:stream='http://etherx.jabber.org/streams' from='sip.example' id='3BF96D32'>";
-    stream.write_all(header.as_bytes()).unwrap();
-    read_until(&mut stream, "</handshake>");
-    stream.write_all(b"<handshake/>").unwrap();
-    let event = gateway.other_command();
-    assert!(
-        matches!(&event, Command::Event(event) if event.up),
-        "{event:?}"
-    );
-
+    let (mut gateway, mut stream) = Gateway::linked(&fresh_store("subscription"));
     gateway.hand_over(1, SUBSCRIBE).unwrap();
     assert_eq!(gateway.replies(1)[&1].status, 200);
     let notify = gateway.other_command();
@@ -233,6 +216,36 @@ fn a_subscription_crosses_to_xmpp_and_the_stream_is_closed_at_the_end() {
     read_until(&mut stream, "</stream:stream>");
     stream.write_all(b"</stream:stream>").unwrap();
     assert!(gateway.end().success());
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it waits for a store")]
+fn a_message_that_sip_has_answered_is_forgotten_though_nothing_else_comes() {
+    let database = fresh_store("answered");
+    let (mut gateway, mut stream) = Gateway::linked(&database);
+    let reader = rusqlite::Connection::open(&database).unwrap();
+    let stored = || {
+        let sql = "SELECT count(*) FROM message";
+        reader.query_row(sql, (), |row| row.get::<_, u32>(0))
+    };
+    let message = "<message from='juliet@xmpp.example/balcony' to='romeo@sip.example' id='m1'>\
+        <body>Art thou not Romeo, and a Montague?</body></message>";
+    stream.write_all(message.as_bytes()).unwrap();
+    let Command::Send(send) = gateway.other_command() else {
+        panic!("no MESSAGE");
+    };
+    assert_eq!((send.method.as_str(), stored()), ("MESSAGE", Ok(1)));
+    let answer = ToGateway::Result(Outcome {
+        id: send.id,
+        status: 200,
+        raw: None,
+    });
+    gateway.results.send(&answer.encode().unwrap()).unwrap();
+    let deadline = Instant::now() + GENEROUS;
+    while stored() != Ok(0) {
+        assert!(Instant::now() < deadline, "it is still stored");
+        std::thread::yield_now();
+    }
 }
 
 const SUBSCRIBE: &str = "SUBSCRIBE sip:juliet@xmpp.example SIP/2.0\r\n\
@@ -278,7 +291,7 @@ struct Gateway {
     program: Child,
     /// Dropping it tells the program that no worker is left.
     requests: Option<UnixDatagram>,
-    _results: UnixDatagram,
+    results: UnixDatagram,
     commands: UnixDatagram,
     log: Vec<LogLine>,
     others: VecDeque<Command>,
@@ -308,11 +321,34 @@ impl Gateway {
         Self {
             program,
             requests: Some(requests),
-            _results: results,
+            results,
             commands,
             log: Vec::new(),
             others: VecDeque::new(),
         }
+    }
+
+    /// One that is a component of the server at the other end of the stream.
+    fn linked(database: &Path) -> (Self, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let component =
+            format!("component=domain=sip.example;host=127.0.0.1;port={port};secret=s3cret");
+        let mut gateway = Self::start_with(database, &[&component]);
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(GENEROUS)).unwrap();
+        read_until(&mut stream, ">");
+        let header = "<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' \
+            xmlns:stream='http://etherx.jabber.org/streams' from='sip.example' id='3BF96D32'>";
+        stream.write_all(header.as_bytes()).unwrap();
+        read_until(&mut stream, "</handshake>");
+        stream.write_all(b"<handshake/>").unwrap();
+        let event = gateway.other_command();
+        assert!(
+            matches!(&event, Command::Event(event) if event.up),
+            "{event:?}"
+        );
+        (gateway, stream)
     }
 
     fn hand_over(&self, index: u32, raw: impl AsRef<[u8]>) -> io::Result<()> {

@@ -19,7 +19,7 @@ use crate::frame::{
 };
 use crate::gateway::{Counters, Gateway, Input, Output};
 use crate::process::{Counter, GatewayEnd, Packets, Taken, random};
-use crate::record::{Moment, Snapshot};
+use crate::record::{Change, Moment, Snapshot};
 use crate::store::{Committed, Writer};
 use crate::xmpp::{LinkEvent, Receipt};
 
@@ -27,6 +27,7 @@ use super::StartError;
 use super::accounts::Accounts;
 use super::backlog::Backlog;
 use super::clock::Clock;
+use super::late::Late;
 use super::limits::Limits;
 use super::links::Links;
 use super::operator;
@@ -82,6 +83,7 @@ pub(super) struct MainLoop {
     /// Whether there are links between servers.
     federates: bool,
     outbox: Outbox<Leaving>,
+    late: Late,
     clock: Clock,
     alarm: Alarm,
     beat: Interval,
@@ -168,6 +170,7 @@ impl MainLoop {
             config,
             federates,
             outbox: Outbox::default(),
+            late: Late::default(),
             clock,
             alarm: Alarm {
                 due: None,
@@ -204,7 +207,10 @@ impl MainLoop {
                 Woken::Asked(asked) => self.answer(asked),
                 Woken::End => self.ending = true,
             }
-            self.turn();
+            if self.turn() {
+                // Else the links, on the same thread, would wait until there is nothing left to take.
+                tokio::task::yield_now().await;
+            }
         }
         self.close().await;
     }
@@ -240,8 +246,9 @@ impl MainLoop {
         self.ports.waiting() < WAITING_LIMIT && self.outbox.len() < OUTBOX_LIMIT
     }
 
-    /// Takes some of everything that has come: deadlines, results, requests, stanzas, commits.
-    fn turn(&mut self) {
+    /// Takes some of everything that has come: deadlines, results, requests, stanzas, commits; true if requests may be
+    /// left.
+    fn turn(&mut self) -> bool {
         let now = self.clock.now();
         if self
             .gateway
@@ -277,6 +284,10 @@ impl MainLoop {
             others += 1;
             self.link(event);
         }
+        if self.late.due().is_some_and(|due| due <= now) {
+            let changes = self.late.take();
+            self.write(changes);
+        }
         let left = !self.take_requests(Backlog::share(others));
         if self.backlog.turned(now, left) {
             self.end.hold_off(HOLD_OFF);
@@ -285,6 +296,7 @@ impl MainLoop {
             self.committed(Some(committed));
         }
         self.settle();
+        left
     }
 
     /// Takes so many requests; true if none is left, false if some may be.
@@ -311,14 +323,20 @@ impl MainLoop {
     }
 
     fn input(&mut self, input: Input) {
-        self.gateway.handle(self.clock.now(), input);
+        let now = self.clock.now();
+        self.gateway.handle(now, input);
         let batch = self.gateway.drain();
-        if !batch.changes.is_empty() {
-            let number = self.outbox.next_number();
-            self.writer.submit(number, batch.changes);
-        }
+        let changes = self.late.pass(now, batch.changes);
+        self.write(changes);
         self.outbox
             .push(batch.outputs.into_iter().map(Leaving::Decided));
+    }
+
+    fn write(&mut self, changes: Vec<Change>) {
+        if !changes.is_empty() {
+            let number = self.outbox.next_number();
+            self.writer.submit(number, changes);
+        }
     }
 
     fn result(&mut self, outcome: Outcome) {
@@ -391,8 +409,9 @@ impl MainLoop {
             }
         }
         self.accounts.enter(&self.end, &self.gateway);
-        self.alarm
-            .set(self.gateway.next_deadline().map(|(due, _)| due), self.clock);
+        let deadline = self.gateway.next_deadline().map(|(due, _)| due);
+        let due = deadline.into_iter().chain(self.late.due()).min();
+        self.alarm.set(due, self.clock);
     }
 
     fn carry_out(&mut self, output: Output) {
@@ -638,6 +657,8 @@ impl MainLoop {
     /// Lets everything decided so far leave, and closes the streams.
     async fn close(mut self) {
         tracing::info!("gateway process ends");
+        let changes = self.late.take();
+        self.write(changes);
         let last_words = async {
             while self.outbox.is_pending() {
                 let committed = self.commits.recv().await;

@@ -11,11 +11,13 @@
 //! ```
 //!
 //! Outputs leave in the order in which they were decided, and only when the changes decided before them are
-//! durable. What cannot go on ends the process: it starts again from what is durable.
+//! durable. A change that nobody waits for goes with the next ([`late`]). What cannot go on ends the process: it starts
+//! again from what is durable.
 
 mod accounts;
 mod backlog;
 mod clock;
+mod late;
 mod limits;
 mod links;
 mod log;

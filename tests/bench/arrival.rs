@@ -27,6 +27,13 @@ pub(crate) enum Arrival {
         /// The 200 that it is owed.
         answer: String,
     },
+    /// A MESSAGE.
+    Message {
+        /// The operation whose words it has.
+        mark: Option<Mark>,
+        /// The 200 that it is owed.
+        answer: String,
+    },
     /// A SUBSCRIBE of the gateway's.
     Subscribe {
         /// The 200 that it is owed.
@@ -49,6 +56,13 @@ impl Arrival {
         }
         if head.starts_with("SUBSCRIBE ") {
             return accept(head, local);
+        }
+        if head.starts_with("MESSAGE ") {
+            let to = header(head, "To")?;
+            return Some(Self::Message {
+                mark: Mark::find(body),
+                answer: tagged(&ok(head), to),
+            });
         }
         head.starts_with("NOTIFY ").then(|| Self::Notify {
             dialog: header(head, "Call-ID").and_then(Mark::find),
@@ -90,16 +104,15 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 /// What a SIP contact that everybody may watch says to a SUBSCRIBE.
 fn accept(head: &str, local: SocketAddr) -> Option<Arrival> {
     let to = header(head, "To")?;
-    let tagged = if to.contains(";tag=") {
+    let from = if to.contains(";tag=") {
         to.to_owned()
     } else {
         format!("{to};tag=phone")
     };
     let expires = header(head, "Expires")?;
     let contact = format!("Contact: <sip:phone@{local}>\r\nExpires: {expires}\r\n");
-    let answer = ok(head)
-        .replacen(&format!("To: {to}\r\n"), &format!("To: {tagged}\r\n"), 1)
-        .replacen("Content-Length", &format!("{contact}Content-Length"), 1);
+    let answer =
+        tagged(&ok(head), to).replacen("Content-Length", &format!("{contact}Content-Length"), 1);
     let body = "<?xml version='1.0' encoding='UTF-8'?>\
         <presence xmlns='urn:ietf:params:xml:ns:pidf' entity='pres:romeo@sip.example'>\
         <tuple id='ID-phone'><status><basic>open</basic></status></tuple></presence>";
@@ -114,14 +127,27 @@ fn accept(head: &str, local: SocketAddr) -> Option<Arrival> {
     let notify = format!(
         "NOTIFY {target} SIP/2.0\r\n\
          Via: SIP/2.0/UDP {local};branch=z9hG4bKn{call_id}{number};rport\r\n\
-         From: {tagged}\r\nTo: {from}\r\nCall-ID: {call_id}\r\nCSeq: {number} NOTIFY\r\n\
+         From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {number} NOTIFY\r\n\
          Max-Forwards: 70\r\nContact: <sip:phone@{local}>\r\nEvent: presence\r\n\
          Subscription-State: {state}\r\nContent-Type: application/pidf+xml\r\n\
          Content-Length: {length}\r\n\r\n{body}",
-        from = header(head, "From")?,
+        to = header(head, "From")?,
         length = body.len(),
     );
     Some(Arrival::Subscribe { answer, notify })
+}
+
+/// An answer with a tag of the phone in its To, if there was none.
+fn tagged(answer: &str, to: &str) -> String {
+    if to.contains(";tag=") {
+        answer.to_owned()
+    } else {
+        answer.replacen(
+            &format!("To: {to}\r\n"),
+            &format!("To: {to};tag=phone\r\n"),
+            1,
+        )
+    }
 }
 
 /// The 200 to a request within a dialog.

@@ -8,6 +8,9 @@ use std::time::Duration;
 /// How the gateway process calls itself.
 const GATEWAY: &str = "stox gateway";
 
+/// How its thread that writes the store calls itself.
+const STORE: &str = "stox store";
+
 /// CPU time of every thread of a tree of processes, at one moment.
 #[derive(Debug)]
 pub(crate) struct Reading(BTreeMap<(u32, u32), Thread>);
@@ -15,7 +18,19 @@ pub(crate) struct Reading(BTreeMap<(u32, u32), Thread>);
 #[derive(Debug)]
 struct Thread {
     spent: u64,
-    gateway: bool,
+    part: Part,
+}
+
+/// Who spends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Kamailio's own processes.
+    Kamailio,
+    /// The process that sends for the gateway and supervises it.
+    Port,
+    Gateway,
+    /// The thread of the gateway process that writes its store.
+    Store,
 }
 
 /// CPU time spent between two readings.
@@ -25,6 +40,10 @@ pub(crate) struct Spent {
     pub(crate) all: Duration,
     /// By the gateway process alone.
     pub(crate) gateway: Duration,
+    /// By its thread that writes the store.
+    pub(crate) store: Duration,
+    /// By the process above the gateway process, which sends for it.
+    pub(crate) port: Duration,
 }
 
 impl Spent {
@@ -46,7 +65,13 @@ impl Reading {
             let gateway = is_gateway(pid);
             for tid in numbers_in(&format!("/proc/{pid}/task")) {
                 let spent = spent(&format!("/proc/{pid}/task/{tid}/schedstat"));
-                threads.insert((pid, tid), Thread { spent, gateway });
+                let part = match gateway {
+                    true if is_store(pid, tid) => Part::Store,
+                    true => Part::Gateway,
+                    false if children(pid).any(is_gateway) => Part::Port,
+                    false => Part::Kamailio,
+                };
+                threads.insert((pid, tid), Thread { spent, part });
             }
         }
         Self(threads)
@@ -59,8 +84,14 @@ impl Reading {
             let before = earlier.0.get(id).map_or(0, |thread| thread.spent);
             let more = Duration::from_nanos(thread.spent.saturating_sub(before));
             sum.all += more;
-            if thread.gateway {
-                sum.gateway += more;
+            match thread.part {
+                Part::Kamailio => {}
+                Part::Port => sum.port += more,
+                Part::Gateway => sum.gateway += more,
+                Part::Store => {
+                    sum.gateway += more;
+                    sum.store += more;
+                }
             }
         }
         sum
@@ -76,6 +107,11 @@ fn is_gateway(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim_end() == GATEWAY)
 }
 
+fn is_store(pid: u32, tid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/task/{tid}/comm"))
+        .is_ok_and(|name| name.trim_end() == STORE)
+}
+
 /// CPU time of the calling thread.
 pub(crate) fn of_this_thread() -> Duration {
     Duration::from_nanos(spent("/proc/thread-self/schedstat"))
@@ -87,17 +123,19 @@ pub(crate) fn tree(root: u32) -> Vec<u32> {
     let mut next = 0;
     while let Some(&pid) = found.get(next) {
         next += 1;
-        for tid in numbers_in(&format!("/proc/{pid}/task")) {
-            let children = fs::read_to_string(format!("/proc/{pid}/task/{tid}/children"));
-            found.extend(
-                children
-                    .unwrap_or_default()
-                    .split_whitespace()
-                    .filter_map(|child| child.parse::<u32>().ok()),
-            );
-        }
+        found.extend(children(pid));
     }
     found
+}
+
+fn children(pid: u32) -> impl Iterator<Item = u32> {
+    let threads = numbers_in(&format!("/proc/{pid}/task")).into_iter();
+    threads.flat_map(move |tid| {
+        let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/children"));
+        let text = text.unwrap_or_default();
+        let numbers = text.split_whitespace().map_while(|word| word.parse().ok());
+        numbers.collect::<Vec<_>>()
+    })
 }
 
 fn numbers_in(folder: &str) -> Vec<u32> {

@@ -16,6 +16,7 @@ use crate::case::Case;
 use crate::cpu;
 use crate::kamailio::Kamailio;
 use crate::mark::Mark;
+use crate::saturation;
 use crate::sink::Sink;
 use crate::tally::{Account, IN_TIME, Tally};
 
@@ -65,6 +66,7 @@ pub(crate) struct Generator {
     sink: Sink,
     runs: u64,
     watched: Vec<Mark>,
+    senders: usize,
     asked: AtomicUsize,
 }
 
@@ -82,6 +84,7 @@ impl Generator {
             sink,
             runs: 0,
             watched: Vec::new(),
+            senders: 1,
             asked: AtomicUsize::new(0),
         })
     }
@@ -111,6 +114,20 @@ impl Generator {
     /// Takes these for the watched contacts of [`Case::Presence`].
     pub(crate) fn take_turns(&mut self, watched: Vec<Mark>) {
         self.watched = watched;
+    }
+
+    /// Messages are of so many users, who take turns.
+    pub(crate) fn set_senders(&mut self, senders: usize) {
+        self.senders = senders.max(1);
+    }
+
+    /// How many operations may be under way when there is no pace.
+    pub(crate) fn window(&self, case: Case) -> usize {
+        if case == Case::MessageToSip && self.senders == 1 {
+            saturation::NARROW
+        } else {
+            saturation::WINDOW
+        }
     }
 
     /// The name of a further measurement.
@@ -188,6 +205,7 @@ impl Generator {
             Load::Rate(rate) => (rate * lasting.as_secs_f64()).ceil() as usize,
             Load::Window(_) => UNPACED_MAX,
         };
+        self.sink.forget_arrivals();
         let begun = Instant::now();
         let tally = Tally::new(case, run, size, begun);
         let stop = AtomicBool::new(false);
@@ -204,6 +222,12 @@ impl Generator {
             let received = receiver
                 .join()
                 .map_err(|_| io::Error::other("the receiving thread panicked"))??;
+            for (mark, at) in self.sink.messages() {
+                tally.arrived(mark, at);
+            }
+            for (mark, at) in self.sink.errors() {
+                tally.reported(mark, at);
+            }
             Ok(Measured {
                 account: tally.account(),
                 spent: own + received,
@@ -267,17 +291,15 @@ impl Generator {
 
     fn begin(&self, number: usize, case: Case, tally: &Tally) -> io::Result<()> {
         let mark = tally.mark(number);
-        if let Some(request) = case.request(mark, self.local) {
+        let sender = number % self.senders;
+        if let Some(request) = case.request(mark, sender, self.local) {
             tally.begins(number, Instant::now());
             self.socket.send_to(request.as_bytes(), self.kamailio)?;
             return Ok(());
         }
-        if case == Case::Ask {
+        if let Some(stanza) = case.stanza(mark, sender) {
             tally.begins(number, Instant::now());
-            return self.sink.push(&format!(
-                "<presence from='juliet{mark}@xmpp.example' to='romeo{mark}@sip.example' \
-                 type='subscribe'/>"
-            ));
+            return self.sink.push(&stanza);
         }
         let Some(pair) = self.watched.get(number % self.watched.len().max(1)) else {
             return Err(io::Error::other("nobody is watched"));
@@ -360,6 +382,10 @@ impl Generator {
                 send(&answer)?;
                 send(&notify)?;
                 (None, false)
+            }
+            Some(Arrival::Message { mark, answer }) => {
+                send(&answer)?;
+                (None, mark.is_some_and(|mark| tally.shown(mark, now)))
             }
             None => (None, false),
         })

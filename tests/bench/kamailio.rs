@@ -164,7 +164,7 @@ impl Kamailio {
                 return Err(fault(format!("kamailio does not serve: {}", self.said())));
             }
             let mark = Mark { run: 0, number };
-            if let Some(request) = Case::Options.request(mark, local) {
+            if let Some(request) = Case::Options.request(mark, 0, local) {
                 socket.send_to(request.as_bytes(), self.address)?;
             }
             let served = socket

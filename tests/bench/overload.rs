@@ -5,9 +5,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use crate::Place;
 use crate::case::Case;
-use crate::generator::{Load, Measured};
+use crate::generator::{Generator, Load, Measured};
 use crate::saturation;
 use crate::spread::Spread;
 use crate::tally::quantile;
@@ -29,13 +28,12 @@ pub(crate) struct Overload {
 impl Overload {
     /// Measures one case at the saturating rate and above, by turns.
     pub(crate) fn measure(
-        place: &Place,
+        generator: &mut Generator,
         case: Case,
         lasting: Duration,
         rounds: usize,
     ) -> io::Result<Self> {
-        let (_kamailio, mut generator) = place.start()?;
-        let rate = saturation::find(&mut generator, case, lasting / 2)?;
+        let rate = saturation::find(generator, case, lasting / 2)?;
         let mut overload = Self {
             case,
             rate,

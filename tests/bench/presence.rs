@@ -17,9 +17,11 @@
 )]
 
 mod arrival;
+#[expect(dead_code, reason = "another benchmark needs the rest")]
 mod case;
 mod cpu;
 mod drops;
+#[expect(dead_code, reason = "another benchmark needs the rest")]
 mod generator;
 mod kamailio;
 mod mark;
@@ -31,6 +33,7 @@ mod saturation;
 mod scale;
 mod sink;
 mod spread;
+#[expect(dead_code, reason = "another benchmark needs the rest")]
 mod tally;
 mod workload;
 
@@ -171,7 +174,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if plan.overload {
         for case in [Case::Options, Case::Subscribe] {
-            let overload = Overload::measure(&place, case, plan.lasting, plan.rounds)?;
+            let (_kamailio, mut generator) = place.start()?;
+            let overload = Overload::measure(&mut generator, case, plan.lasting, plan.rounds)?;
             println!("{overload}");
         }
     }

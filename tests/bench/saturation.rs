@@ -10,6 +10,9 @@ use crate::generator::{Generator, Load, Measured};
 /// Operations under way at a time when there is no pace.
 pub(crate) const WINDOW: usize = 50;
 
+/// The same where one after the other is done for one sender, who may not have too many waiting.
+pub(crate) const NARROW: usize = 16;
+
 /// The part that must be complete in time.
 const SERVED: f64 = 0.999;
 
@@ -21,7 +24,7 @@ const STEPS: usize = 5;
 
 /// Looks for it; in operations per second, 0 if no rate was served.
 pub(crate) fn find(generator: &mut Generator, case: Case, lasting: Duration) -> io::Result<f64> {
-    let free = generator.measure(case, Load::Window(WINDOW), lasting)?;
+    let free = generator.measure(case, Load::Window(generator.window(case)), lasting)?;
     let flat_out = throughput(&free);
     let (mut good, mut bad) = (0.0, flat_out * 1.3);
     let mut rate = flat_out * 0.9;

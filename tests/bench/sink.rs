@@ -28,8 +28,12 @@ struct Shared {
     /// The component whose handshake was accepted.
     component: Option<TcpStream>,
     spent: Duration,
-    /// Marks that were shown, and when.
+    /// Marks that were shown by presence, and when.
     arrivals: Vec<(Mark, Instant)>,
+    /// Marks that messages have for an id.
+    messages: Vec<(Mark, Instant)>,
+    /// Marks that errors for messages have for an id.
+    errors: Vec<(Mark, Instant)>,
 }
 
 impl Sink {
@@ -76,9 +80,22 @@ impl Sink {
         std::mem::take(&mut self.lock().arrivals)
     }
 
+    /// Messages that have arrived since they were forgotten.
+    pub(crate) fn messages(&self) -> Vec<(Mark, Instant)> {
+        std::mem::take(&mut self.lock().messages)
+    }
+
+    /// Errors for messages that have arrived since they were forgotten.
+    pub(crate) fn errors(&self) -> Vec<(Mark, Instant)> {
+        std::mem::take(&mut self.lock().errors)
+    }
+
     /// Forgets what has arrived.
     pub(crate) fn forget_arrivals(&self) {
-        self.lock().arrivals.clear();
+        let mut shared = self.lock();
+        shared.arrivals.clear();
+        shared.messages.clear();
+        shared.errors.clear();
     }
 
     /// CPU time this server has spent on what it read.
@@ -102,7 +119,8 @@ impl Sink {
             if input.is_empty() {
                 return Ok(());
             }
-            let (mut answer, mut arrived) = (String::new(), Vec::new());
+            let mut answer = String::new();
+            let (mut arrived, mut messages, mut errors) = (Vec::new(), Vec::new(), Vec::new());
             loop {
                 match parser.parse(&mut input, false) {
                     Ok(Some(Event::StartElement(_, (_, name), attributes))) => {
@@ -125,6 +143,15 @@ impl Sink {
                                 stream.write_all(b"<handshake/>")?;
                                 self.lock().component = Some(stream.try_clone()?);
                             }
+                            if stanza.name == "message" {
+                                let mark =
+                                    Mark::find(&stanza.id).map(|mark| (mark, Instant::now()));
+                                if stanza.kind == "error" {
+                                    errors.extend(mark);
+                                } else {
+                                    messages.extend(mark);
+                                }
+                            }
                             stanza.answer(&mut answer);
                         }
                     }
@@ -142,6 +169,8 @@ impl Sink {
             let mut shared = self.lock();
             shared.spent = cpu::of_this_thread();
             shared.arrivals.append(&mut arrived);
+            shared.messages.append(&mut messages);
+            shared.errors.append(&mut errors);
             if !answer.is_empty() {
                 stream.write_all(answer.as_bytes())?;
             }

@@ -20,6 +20,7 @@ pub(crate) struct Tally {
     complete: AtomicUsize,
     refused: AtomicUsize,
     repeated: AtomicUsize,
+    duplicates: AtomicUsize,
     notifies: AtomicUsize,
 }
 
@@ -46,12 +47,16 @@ pub(crate) struct Account {
     pub(crate) refused: usize,
     /// Answers to an operation that had one already.
     pub(crate) repeated: usize,
+    /// Messages that arrived once more.
+    pub(crate) duplicates: usize,
     /// NOTIFYs received.
     pub(crate) notifies: usize,
     /// From the begin to the final answer, sorted; empty when the case has none.
     pub(crate) to_answer: Vec<Duration>,
     /// From the begin to an answer other than 200, sorted.
     pub(crate) to_refusal: Vec<Duration>,
+    /// From the begin until it was shown, or a message had arrived, sorted; empty when the case has no such moment.
+    pub(crate) to_arrival: Vec<Duration>,
     /// From the begin until all was there, sorted.
     pub(crate) to_end: Vec<Duration>,
     /// From the first begin to the last end.
@@ -69,6 +74,7 @@ impl Tally {
             complete: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             repeated: AtomicUsize::new(0),
+            duplicates: AtomicUsize::new(0),
             notifies: AtomicUsize::new(0),
         }
     }
@@ -118,10 +124,29 @@ impl Tally {
             return false;
         };
         if slot.shown.load(Ordering::Relaxed) != 0 {
+            self.duplicates.fetch_add(1, Ordering::Relaxed);
             return false;
         }
         slot.shown.store(self.stamp(now), Ordering::Relaxed);
         self.end(slot)
+    }
+
+    /// A message arrived at that time on XMPP, which does not end the operation.
+    pub(crate) fn arrived(&self, mark: Mark, at: Instant) {
+        if let Some(slot) = self.slot(mark)
+            && slot.shown.swap(self.stamp(at), Ordering::Relaxed) != 0
+        {
+            self.duplicates.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// XMPP was told at that time that a message has failed.
+    pub(crate) fn reported(&self, mark: Mark, at: Instant) {
+        if let Some(slot) = self.slot(mark)
+            && slot.refused_at.swap(self.stamp(at), Ordering::Relaxed) == 0
+        {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Operations that have ended, well or not.
@@ -134,6 +159,7 @@ impl Tally {
         let mut to_answer = Vec::new();
         let mut to_end = Vec::new();
         let mut to_refusal = Vec::new();
+        let mut to_arrival = Vec::new();
         let mut offered = 0;
         let mut first = u64::MAX;
         let mut last = 0;
@@ -152,6 +178,10 @@ impl Tally {
             if refused_at != 0 {
                 to_refusal.push(Duration::from_nanos(refused_at.saturating_sub(sent)));
             }
+            let shown = slot.shown.load(Ordering::Relaxed);
+            if shown != 0 {
+                to_arrival.push(Duration::from_nanos(shown.saturating_sub(sent)));
+            }
             if let Some(end) = self.end_of(slot) {
                 last = last.max(end);
                 to_end.push(Duration::from_nanos(end.saturating_sub(sent)));
@@ -160,15 +190,18 @@ impl Tally {
         to_answer.sort_unstable();
         to_end.sort_unstable();
         to_refusal.sort_unstable();
+        to_arrival.sort_unstable();
         Account {
             offered,
             complete: to_end.len(),
             in_time: to_end.partition_point(|took| *took <= IN_TIME),
             refused: self.refused.load(Ordering::Relaxed),
             repeated: self.repeated.load(Ordering::Relaxed),
+            duplicates: self.duplicates.load(Ordering::Relaxed),
             notifies: self.notifies.load(Ordering::Relaxed),
             to_answer,
             to_refusal,
+            to_arrival,
             to_end,
             lasted: Duration::from_nanos(last.saturating_sub(first)),
         }
@@ -198,11 +231,16 @@ impl Tally {
         let answered = slot.answered.load(Ordering::Relaxed);
         let shown = slot.shown.load(Ordering::Relaxed);
         match self.case {
-            Case::Stateless | Case::Stateful | Case::Options | Case::Ask => {
-                (answered != 0).then_some(answered)
+            Case::Stateless
+            | Case::Stateful
+            | Case::Options
+            | Case::Ask
+            | Case::AnsweredMessage
+            | Case::MessageToXmpp => (answered != 0).then_some(answered),
+            Case::Subscribe | Case::RelayedMessage => {
+                (answered != 0 && shown != 0).then_some(answered.max(shown))
             }
-            Case::Subscribe => (answered != 0 && shown != 0).then_some(answered.max(shown)),
-            Case::Presence => (shown != 0).then_some(shown),
+            Case::Presence | Case::MessageToSip => (shown != 0).then_some(shown),
         }
     }
 }
