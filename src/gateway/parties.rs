@@ -7,11 +7,15 @@ use crate::sip::{NameAddr, Request};
 use super::SipRequest;
 use super::desk::{Desk, Refusal};
 
-/// The sender of a request, as the XMPP side names him: user parts that differ only in what XMPP folds are one user
+/// The sender of a request, and his name on XMPP. It is the one that the XMPP side has for him: user parts that differ only in what XMPP folds are one user
 /// there, so they are one here, and an answer finds the question.
 ///
 /// The script must have authenticated him, and he must be of a domain of ours.
-pub(super) fn sender(desk: &Desk, r: &SipRequest, from: &NameAddr) -> Result<Aor, Refusal> {
+pub(super) fn sender(
+    desk: &Desk,
+    r: &SipRequest,
+    from: &NameAddr,
+) -> Result<(Aor, BareJid), Refusal> {
     if !r.authenticated {
         return Err(Refusal::new(403));
     }
@@ -25,7 +29,7 @@ pub(super) fn sender(desk: &Desk, r: &SipRequest, from: &NameAddr) -> Result<Aor
     }
     let map = &config.gwmap;
     map.sip_user_on_xmpp(&sip)
-        .and_then(|jid| map.sip_user_from_xmpp(&jid))
+        .and_then(|jid| Ok((map.sip_user_from_xmpp(&jid)?, jid)))
         .map_err(|_| Refusal::because(403, "From Has No XMPP Address"))
 }
 

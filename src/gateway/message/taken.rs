@@ -45,8 +45,10 @@ pub(super) enum Waiting {
 pub(super) struct Barriers(IndexMap<Way, Barrier>);
 
 /// What waits on one way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Barrier {
+    /// Who pings whom; `None` if they have no addresses.
+    ends: Option<(Jid, Jid)>,
     /// The ping under way.
     ping: Option<String>,
     /// Sent before it.
@@ -67,6 +69,16 @@ pub(super) enum Word {
 }
 
 impl Barrier {
+    fn new(way: &Way) -> Self {
+        let jid = |domain: &str| Jid::new(domain).ok();
+        Self {
+            ends: jid(way.link.local()).zip(jid(&way.domain)),
+            ping: None,
+            covered: VecDeque::new(),
+            next: VecDeque::new(),
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.covered.is_empty() && self.next.is_empty()
     }
@@ -87,7 +99,10 @@ impl Barriers {
 
     /// Something was sent, and waits to be taken, `since` then.
     pub(super) fn wait(&mut self, desk: &mut Desk, since: Moment, way: Way, waiting: Waiting) {
-        let barrier = self.0.entry(way.clone()).or_default();
+        let barrier = self
+            .0
+            .entry(way.clone())
+            .or_insert_with(|| Barrier::new(&way));
         if barrier.is_empty() {
             desk.timers.set(
                 Timer::NotTaken(way.clone().into()),
@@ -107,12 +122,12 @@ impl Barriers {
             return;
         }
         let id = desk.inquire(Inquiry::Taken);
-        let (Ok(from), Ok(to)) = (Jid::new(way.link.local()), Jid::new(&way.domain)) else {
+        let Some((from, to)) = &barrier.ends else {
             return;
         };
         let ping = Iq::Get {
-            from: Some(from),
-            to: Some(to),
+            from: Some(from.clone()),
+            to: Some(to.clone()),
             id: id.clone(),
             payload: Ping.into(),
         };

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use xmpp_parsers::message::{Id, Message};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
-use crate::address::{Aor, Jid, Pair, SipUri, resource_of_gr};
+use crate::address::{Aor, BareJid, Jid, Pair, SipUri, resource_of_gr};
 use crate::frame::{Reply, Slot};
 use crate::mapping::error::{Answer, Scope, to_answer};
 use crate::mapping::message::{ACCEPT, Asked, FromSip, Unfit, read_request};
@@ -104,8 +104,9 @@ impl Messages {
         if request.call_id().is_err() {
             return Err(Refusal::because(400, "Bad Call-ID"));
         }
-        let pair = Pair::new(sender(desk, r, &from)?, recipient(desk, request)?);
-        let addresses = addresses(desk, &pair, &from, request)?;
+        let (sip, us) = sender(desk, r, &from)?;
+        let pair = Pair::new(sip, recipient(desk, request)?);
+        let addresses = addresses(&pair, us, &from, request)?;
         let said = read_request(now, request).map_err(unfit)?;
         let way = Way {
             link: desk.link_of(&pair),
@@ -286,16 +287,11 @@ fn accepted(desk: &mut Desk, slot: Slot) {
 
 /// From whom and to whom a stanza is: a GRUU, if it is known, is a full JID (RFC 7572 §5 note 1).
 fn addresses(
-    desk: &Desk,
     pair: &Pair,
+    us: BareJid,
     from: &NameAddr,
     request: &Request,
 ) -> Result<(Jid, Jid), Refusal> {
-    let us = desk
-        .config
-        .gwmap
-        .sip_user_on_xmpp(&pair.sip)
-        .map_err(|_| Refusal::because(403, "From Has No XMPP Address"))?;
     let device = from.device();
     let full = device.and_then(|device| us.with_resource_str(&device).ok());
     let from = full.map_or_else(|| us.into(), Jid::from);

@@ -41,7 +41,7 @@ pub(super) fn accept(
     let remote_tag = from
         .tag()
         .ok_or_else(|| Refusal::because(400, "Missing From tag"))?;
-    let sip = sender(desk, r, &from)?;
+    let (sip, _) = sender(desk, r, &from)?;
     let event = check_event(request)?;
     let contact = request
         .headers
