@@ -169,7 +169,7 @@ def message(inside):
 
 
 STANZAS = {
-    "max_stanza": (10_000, lambda n: message(f"<body>{'x' * (n - 300)}</body>")),
+    "max_stanza": (10_000, lambda n: message(f"<a xmlns='x'>{'x' * (n - 300)}</a>")),
     "max_xml_depth": (8, lambda n: message("<a xmlns='x'>" * (n - 1) + "</a>" * (n - 1))),
     "max_xml_attributes": (8, lambda n: message("<a xmlns='x'" + "".join(f" a{i}=''" for i in range(n - 1)) + "/>")),
     # The server writes the declarations that are used.
@@ -247,7 +247,7 @@ def test_a_stranger_gets_no_more_than_he_sends(stage):
         ratios[name] = round(len(response.text.encode()) / len(text.encode()), 2)
 
     measure("403", 403)
-    measure("405", 405, "MESSAGE")
+    measure("405", 405, "INFO")
     measure("413", 413, headers=EVENT + [("Content-Type", "text/plain")], body="x" * 513)
     measure("481", 481, "NOTIFY", to_tag="x")
     measure("OPTIONS", 200, "OPTIONS")
