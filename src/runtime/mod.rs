@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Outputs leave in the order in which they were decided, and only when the changes decided before them are
-//! durable. A change that nobody waits for goes with the next ([`late`]). What cannot go on ends the process: it starts
+//! durable. A change that nobody waits for goes with the next (`late`). What cannot go on ends the process: it starts
 //! again from what is durable.
 
 mod accounts;
