@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! The one door in.
 
-use crate::address::{Aor, Pair};
+use xmpp_parsers::message::MessageType;
+
+use crate::address::{Aor, Jid, Pair};
 use crate::frame::{Flow, RequestId, Slot};
 use crate::record::Direction;
 use crate::sip::{Request, Response, Status};
-use crate::stanza::{Inbound, LinkName};
+use crate::stanza::{Inbound, LinkName, Stanza};
 
 /// Everything that can happen to the gateway.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +18,8 @@ pub enum Input {
     Result(RequestResult),
     /// A stanza.
     Stanza(Box<Inbound>),
+    /// A message stanza of ours did not get onto its link, as its queue is full. What is sent behind it may.
+    Unsent(Unsent),
     /// Links between servers can be made from now on: each is, when there is something to send.
     FederationUp,
     /// A link is ready. Of one between servers it need be said only after [`Self::LinkDown`].
@@ -45,6 +49,31 @@ pub enum Input {
     },
     /// The moment of the next deadline has come; see [`super::Gateway::next_deadline`].
     Timeout,
+}
+
+/// A message stanza that was not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsent {
+    /// Its id.
+    pub id: String,
+    /// Whom it was for.
+    pub to: Jid,
+    /// Whether it was an error.
+    pub is_error: bool,
+}
+
+impl Unsent {
+    /// What to say of a stanza should it not be sent; `None` if nobody waits to hear that.
+    pub fn of(stanza: &Stanza) -> Option<Self> {
+        let Stanza::Message(message) = stanza else {
+            return None;
+        };
+        Some(Self {
+            id: message.id.as_ref()?.0.clone(),
+            to: message.to.clone()?,
+            is_error: message.type_ == MessageType::Error,
+        })
+    }
 }
 
 /// A handed-over request, parsed.

@@ -29,7 +29,7 @@ mod view;
 mod walks;
 mod xmpp_watcher;
 
-pub use input::{Input, RequestResult, SipRequest};
+pub use input::{Input, RequestResult, SipRequest, Unsent};
 pub use message::Tally;
 pub use output::{Batch, Output};
 pub use state::Gateway;

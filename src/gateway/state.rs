@@ -89,6 +89,7 @@ impl Gateway {
             Input::Request(request) => self.request(now, &request),
             Input::Result(result) => self.result(now, &result),
             Input::Stanza(inbound) => self.stanza(now, *inbound),
+            Input::Unsent(unsent) => self.messages.unsent(&mut self.desk, &unsent),
             Input::FederationUp => self.federation_up(now),
             Input::LinkUp { link } => self.link_up(now, &link),
             Input::LinkDown { link } => self.link_down(now, &link),

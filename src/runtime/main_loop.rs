@@ -17,7 +17,7 @@ use crate::frame::{
     Answer, Command, LinkEvent as LinkNews, Outcome, Question, Record, Refusal, RequestId, Send,
     Slot, ToGateway,
 };
-use crate::gateway::{Counters, Gateway, Input, Output};
+use crate::gateway::{Counters, Gateway, Input, Output, Unsent};
 use crate::process::{Counter, GatewayEnd, Packets, Taken, random};
 use crate::record::{Change, Moment, Snapshot};
 use crate::store::{Committed, Writer};
@@ -426,9 +426,13 @@ impl MainLoop {
             }
             Output::Send(send) => self.send(*send),
             Output::Stanza { link, stanza } => {
+                let unsent = Unsent::of(&stanza);
                 if let Err(why) = self.links.send(&link, *stanza) {
                     self.end.count(Counter::StanzasLost);
                     tracing::debug!(%link, "stanza dropped: {why}");
+                    if let Some(unsent) = unsent {
+                        self.input(Input::Unsent(unsent));
+                    }
                 }
             }
         }

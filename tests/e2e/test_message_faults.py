@@ -12,6 +12,7 @@ import pytest
 
 import accounts
 import waiting
+from load import TRUSTING
 from test_messages import HELLO, body_is, say, tell
 
 PATIENCE = 20.0
@@ -44,6 +45,10 @@ class Saying:
     def _say(self, agent, text, fields):
         answer = say(agent, text, limit=2 * PATIENCE, **fields)
         return answer, time.monotonic() - self._began
+
+    def is_answered(self):
+        """Whether the final status has come."""
+        return self._end.done()
 
     def status(self, limit=PATIENCE + MARGIN):
         """The final status, which has to have come within `limit` seconds."""
@@ -80,7 +85,7 @@ def test_a_server_that_freezes_and_wakes_is_waited_for(stage, how):
     scene.server.freeze()
     saying = Saying(romeo, HELLO)
     under_way(scene, "to_xmpp")
-    time.sleep(3)
+    waiting.never(saying.is_answered, "an answer for a server that is frozen", 3)
     scene.server.thaw()
     assert saying.status() == 200
     juliet.expect("a message", body_is(HELLO))
@@ -148,6 +153,44 @@ def test_an_error_that_a_killed_server_did_not_take_is_told_later(stage, how):
     waiting.until(lambda: [s for s in scene.server.stanzas("message") if "type='error'" in s and "id='m1'" in s],
                   "the server to get the error", 300, scene.server.program.tail)
     accounts.settled(scene.kamailio, "to_sip", delivered=1, errored=1)
+
+
+@pytest.mark.parametrize("how", [{}, ACKNOWLEDGED], ids=["component", "acknowledged"])
+def test_what_a_frozen_server_has_no_room_for_is_refused(stage, how):
+    scene, juliet, romeo = with_link(stage, defines=TRUSTING, extra="tcp_rd_buf_size=1048576", **how,
+                                     parameters={"max_user_messages": 0, "max_domain_messages": 0})
+    sender = scene.sip("mercutio", tcp=True)
+    scene.server.freeze()
+    texts = {}
+
+    def answers():
+        found = {}
+        for message in sender.received:
+            found[message.call_id] = message.status
+        return found
+
+    # What the kernel takes is not in the queue: this goes on until some have been refused.
+    while list(answers().values()).count(500) < 5:
+        call_id = f"long-{len(texts)}@sip.example"
+        texts[call_id] = f"{len(texts)} ".ljust(40_000, "x")
+        sender.transmit(sender.build("MESSAGE", "sip:juliet@xmpp.example", headers=[("Content-Type", "text/plain")],
+                                     body=texts[call_id], call_id=call_id, contact=False))
+        waiting.until(lambda: accounts.Account.of(scene.kamailio, "to_xmpp").taken == len(texts) + 1,
+                      f"message {len(texts)} to be taken", evidence=scene.kamailio.tail)
+    scene.server.thaw()
+    waiting.until(lambda: len(answers()) == len(texts), "all messages to be answered", 2 * PATIENCE,
+                  lambda: str(answers()))
+    accepted = {call_id for call_id, status in answers().items() if status == 200}
+    refused = {call_id for call_id, status in answers().items() if status == 500}
+    print(f"{len(accepted)} accepted, {len(refused)} refused")
+    assert len(accepted) > 5 and len(accepted) + len(refused) == len(texts), answers()
+
+    def arrived():
+        return {call_id for call_id, text in texts.items() if any(body_is(text)(s) for s in juliet.received)}
+
+    waiting.until(lambda: arrived() == accepted, "what was accepted to arrive, and nothing else",
+                  evidence=lambda: f"not accepted {arrived() - accepted}, not arrived {accepted - arrived()}")
+    accounts.settled(scene.kamailio, "to_xmpp", delivered=len(accepted) + 1, errored=len(refused))
 
 
 # ---------------------------------------------------------------- the SIP user

@@ -180,6 +180,7 @@ fn what_cannot_be_said_is_refused_with_what_can() {
         ("Content-Type: text/plain;charset=x-unknown\n", "x", 415),
         ("Content-Encoding: gzip\n", "x", 415),
         ("Content-Type: nonsense\n", "x", 400),
+        ("Content-Type: text/html\n", "<title>all of it", 400),
         ("Content-Type: multipart/mixed\n", "x", 400),
         ("Content-Type: message/cpim\n", "x", 400),
         (
@@ -207,4 +208,14 @@ fn what_cannot_be_said_is_refused_with_what_can() {
             assert!(has("Accept") || has("Accept-Encoding"), "{more}");
         }
     }
+}
+
+#[test]
+fn a_text_beside_a_status_is_not_kept_back() {
+    let message = carried(
+        "Content-Type: multipart/mixed;boundary=b\n",
+        "--b\nContent-Type: text/plain\n\nhello\n--b\nContent-Type: application/im-iscomposing+xml\n\n\
+         <isComposing xmlns='urn:ietf:params:xml:ns:im-iscomposing'><state>idle</state></isComposing>\n--b--\n",
+    );
+    assert_eq!(bodies(&message), [("", "hello".to_owned())]);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Any interleaving of messages, answers, pings, lost links, time and killed processes: nothing is lost silently, nothing
+//! Any interleaving of messages, answers, pings, full and lost links, time and killed processes: nothing is lost silently, nothing
 //! is out of order, and what comes twice was under way when a process died or a link was lost, and has the same id.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +25,8 @@ enum Step {
     /// The link is lost with what was on it.
     LinkLost,
     LinkBack,
+    /// From now on the link has room for pings only, or for all again.
+    Full(bool),
     Pass(u16),
     /// The process is killed; transactions are answered 503 in its place.
     Killed,
@@ -40,6 +42,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u8>().prop_map(Step::Bounce),
         1 => Just(Step::LinkLost),
         2 => Just(Step::LinkBack),
+        1 => any::<bool>().prop_map(Step::Full),
         1 => prop_oneof![Just(100), Just(5_000), Just(21_000), Just(41_000)].prop_map(Step::Pass),
         1 => Just(Step::Killed),
     ]
@@ -50,6 +53,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Play {
     said: u32,
     up: bool,
+    full: bool,
     /// Of each pair, what its XMPP user said, in order.
     spoken: BTreeMap<u8, Vec<String>>,
     /// Requests with SIP.
@@ -96,7 +100,10 @@ impl Play {
         }
         for message in world.messages() {
             let id = message.attr("id").unwrap().to_owned();
-            if message.attr("type") == Some("error") {
+            let is_error = message.attr("type") == Some("error");
+            if self.full {
+                world.unsent(&id, message.attr("to").unwrap(), is_error);
+            } else if is_error {
                 self.reported.insert(id);
             } else {
                 let times = self.shown.entry(id.clone()).or_default();
@@ -160,6 +167,7 @@ impl Play {
                 self.up = true;
                 world.link(true);
             }
+            Step::Full(full) => self.full = full,
             Step::Pass(ms) => world.pass(u64::from(ms)),
             Step::Killed => {
                 self.up = false;
@@ -183,6 +191,7 @@ impl Play {
     /// Everything that is owed comes.
     fn settle(&mut self, world: &mut World) {
         self.step(world, Step::LinkBack);
+        self.step(world, Step::Full(false));
         for _ in 0..400 {
             while !self.under_way.is_empty() {
                 self.step(world, Step::Answer(0, 200));

@@ -10,12 +10,16 @@ use crate::world::{World, header, juliet, romeo};
 const WANTS: &str = "<body>hi</body><request xmlns='urn:xmpp:receipts'/><markable xmlns='urn:xmpp:chat-markers:0'/>";
 
 fn asking(what: &str) -> String {
+    asking_as("Ab/cd 12", what)
+}
+
+fn asking_as(id: &str, what: &str) -> String {
     romeo(
         "1",
         "Content-Type: message/cpim\n",
         &format!(
             "From: <sip:romeo@example.net>\nTo: <sip:juliet@example.com>\nDateTime: 2023-11-14T22:13:19Z\n\
-             NS: imdn <urn:ietf:params:imdn>\nimdn.Message-ID: Ab/cd 12\nimdn.Disposition-Notification: {what}\n\n\
+             NS: imdn <urn:ietf:params:imdn>\nimdn.Message-ID: {id}\nimdn.Disposition-Notification: {what}\n\n\
              Content-Type: text/plain\n\nhi"
         ),
     )
@@ -226,4 +230,13 @@ fn nobody_gets_a_receipt_who_did_not_ask_for_one() {
     let send = world.sent_one();
     world.result(&send, 200, "");
     assert!(world.messages().is_empty());
+}
+
+#[test]
+fn a_notification_that_is_too_long_for_sip_is_not_sent() {
+    let mut world = World::new();
+    world.sip(&asking_as(&"m".repeat(2000), "positive-delivery"));
+    let id = world.message().attr("id").unwrap().to_owned();
+    world.xmpp(&tells(&id, "received xmlns='urn:xmpp:receipts'"));
+    assert!(world.sent.is_empty());
 }

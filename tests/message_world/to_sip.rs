@@ -368,3 +368,23 @@ fn headlines_are_not_answered() {
     assert!(world.messages().is_empty());
     assert_eq!(world.counters().messages_to_sip.errored, 1);
 }
+
+#[test]
+fn an_error_that_did_not_fit_on_the_link_is_sent_again() {
+    let mut world = World::new();
+    world.xmpp(&juliet("a", "<body>hi</body>"));
+    let send = world.sent_one();
+    world.result(&send, 404, "");
+    let error = world.message();
+    world.unsent("a", "juliet@example.com/balcony", true);
+    world.pong();
+    assert_eq!(
+        world.message(),
+        error,
+        "the ping got through, and the error had not"
+    );
+    assert_eq!(world.counters().messages_to_sip.errored, 0);
+    world.pong();
+    assert!(world.messages().is_empty());
+    assert_eq!(world.counters().messages_to_sip.errored, 1);
+}

@@ -296,3 +296,26 @@ fn ids_are_nobody_elses() {
         .collect();
     assert_eq!(ids.len(), 3);
 }
+
+#[test]
+fn what_did_not_fit_on_the_link_is_not_taken_with_what_did() {
+    let mut world = World::new();
+    world.sip(&romeo("1", "", "one"));
+    world.sip(&romeo("2", "", "two"));
+    world.unsent("z9hG4bK2", "juliet@example.com", false);
+    let reply = world.reply();
+    assert_eq!((reply.slot.index, reply.status), (2, 500));
+    assert!(!header(&reply.headers, "Retry-After").is_empty());
+    while world.pong() > 0 {}
+    let reply = world.reply();
+    assert_eq!((reply.slot.index, reply.status), (1, 200));
+    assert_eq!(world.counters().messages_to_xmpp.errored, 1);
+}
+
+#[test]
+fn an_error_for_a_state_is_no_message_that_failed() {
+    let mut world = World::new();
+    let error = bounce("x", GONE).replace(" id='x'", "");
+    world.xmpp(&error);
+    assert_eq!(world.counters().messages_failed_late, 0);
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use minidom::Element;
 use stox::config::Config;
 use stox::frame::{Flow, Protocol, Reply, Send, Slot};
-use stox::gateway::{Batch, Counters, Gateway, Input, Output, RequestResult, SipRequest};
+use stox::gateway::{Batch, Counters, Gateway, Input, Output, RequestResult, SipRequest, Unsent};
 use stox::record::{Moment, Snapshot};
 use stox::sip::{Message, Status};
 use stox::stanza::{Inbound, LinkName, Stanza};
@@ -165,6 +165,15 @@ impl World {
         let stanza = Stanza::from_element(element).unwrap();
         let link = self.link_name();
         self.input(Input::Stanza(Box::new(Inbound { link, stanza })));
+    }
+
+    /// The queue of the link had no room for a message stanza.
+    pub(crate) fn unsent(&mut self, id: &str, to: &str, is_error: bool) {
+        self.input(Input::Unsent(Unsent {
+            id: id.to_owned(),
+            to: to.parse().unwrap(),
+            is_error,
+        }));
     }
 
     /// SIP answers a request of ours; headers may follow the status.

@@ -138,3 +138,20 @@ fn a_message_waits_for_the_state_and_the_state_for_no_message() {
     world.result(&message, 200, "");
     assert!(world.sent.is_empty());
 }
+
+#[test]
+fn nobody_is_believed_to_write_for_years() {
+    let mut world = World::new();
+    world.sip(&status("active", "<refresh>4000000000</refresh>"));
+    assert_eq!(shown(&mut world), ["composing"]);
+    world.pass(600_000);
+    assert_eq!(shown(&mut world), ["active"]);
+}
+
+#[test]
+fn a_state_that_is_too_long_for_sip_is_not_told() {
+    let mut world = World::new();
+    let long = "b".repeat(1000);
+    world.xmpp(&says("composing").replace("/balcony", &format!("/{long}")));
+    assert!(world.sent.is_empty());
+}

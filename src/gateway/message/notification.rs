@@ -9,7 +9,7 @@ use crate::stanza::{Stanza, set_max_forwards};
 
 use super::super::desk::Desk;
 use super::Messages;
-use super::request::message_request;
+use super::request::{fits, message_request};
 
 impl Messages {
     /// An XMPP client says what has become of a message from SIP; its sender is told if he asked for that.
@@ -71,7 +71,10 @@ impl Messages {
         let own_id = desk.identity.stanza("imdn");
         let content = notification(now, address, asked, disposition, &own_id);
         let request = message_request(desk, from_uri.to_owned(), to_uri, content);
-        self.to_sip.put(desk, now, pair, request, None);
+        // The ids and addresses in it are of others' making, and may be of any length.
+        if fits(desk, &request) {
+            self.to_sip.put(desk, now, pair, request, None);
+        }
     }
 
     /// SIP says what has become of a message from XMPP.

@@ -104,6 +104,22 @@ impl Queues {
         }
     }
 
+    /// The error that has this id and was for this JID was not sent.
+    pub(super) fn unsent(&mut self, id: &str, to: &str) {
+        let is_meant = |failed: &&mut Failed| {
+            let sender = failed.record.sender.as_ref();
+            sender.is_some_and(|sender| sender.id.as_deref() == Some(id) && sender.from == to)
+        };
+        if let Some(failed) = self.failed.values_mut().find(is_meant) {
+            failed.told = false;
+        }
+    }
+
+    /// Whether the error for a message has been sent.
+    pub(super) fn is_told(&self, id: MessageId) -> bool {
+        self.failed.get(&id).is_none_or(|failed| failed.told)
+    }
+
     /// Whether one more message of a pair may wait.
     pub(super) fn has_room(&self, pair: &Pair) -> bool {
         let queued = self

@@ -97,7 +97,8 @@ impl Messages {
         word: &Word,
     ) {
         match word {
-            Word::Taken => self.reported(desk, id),
+            Word::Taken if self.to_sip.is_told(id) => self.reported(desk, id),
+            Word::Taken => self.report(desk, now, id),
             Word::Unreachable(_) => match self.link_of(desk, id) {
                 // It is told when the link is tried again.
                 Some(LinkName::S2s { .. }) => self.to_sip.untold(id),

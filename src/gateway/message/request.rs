@@ -95,8 +95,13 @@ pub(super) fn order_key(pair: &Pair) -> u64 {
     hasher.finish()
 }
 
-/// How many bytes a MESSAGE has on its way (RFC 3428 §8).
-pub(super) fn size(request: &MessageRequest) -> usize {
+/// Whether a MESSAGE is no longer than one may be (RFC 3428 §8).
+pub(super) fn fits(desk: &Desk, request: &MessageRequest) -> bool {
+    u32::try_from(size(request)).is_ok_and(|size| size <= desk.config.message_max)
+}
+
+/// How many bytes a MESSAGE has on its way.
+fn size(request: &MessageRequest) -> usize {
     let fixed = "MESSAGE  SIP/2.0\r\nTo: <>\r\nFrom: <>;tag=\r\nCall-ID: \r\nCSeq: 1 MESSAGE\r\n\
         Content-Length: 1300\r\n\r\n";
     let headers: usize = request

@@ -16,7 +16,7 @@ use super::super::desk::Desk;
 use super::super::{RequestResult, credential};
 use super::Messages;
 use super::accepts::{Kind, is_of_no_use};
-use super::request::{address, agent_of, message_request, sealed, size};
+use super::request::{address, agent_of, fits, message_request, sealed};
 
 impl Messages {
     /// A message stanza that is no error; the error, if it cannot be taken.
@@ -73,17 +73,17 @@ impl Messages {
         if let Some(call_id) = thread.and_then(|thread| thread_to_call_id(&thread.id)) {
             request.call_id = call_id;
         }
-        let most = usize::try_from(desk.config.message_max).unwrap_or(usize::MAX);
         let asks = text.wants_receipt || text.wants_display;
         let sealed = id
             .as_ref()
             .filter(|_| asks && self.accepts.takes(now, &pair.sip, Kind::Envelope))
             .map(|id| sealed(&request, text.as_cpim(now, address(&request), id)))
-            .filter(|sealed| size(sealed) <= most);
+            .filter(|sealed| fits(desk, sealed));
         let asked = sealed.is_some();
         let request = sealed.unwrap_or(request);
-        if size(&request) > most {
+        if !fits(desk, &request) {
             // RFC 7572 §6.
+            let most = desk.config.message_max;
             let text = format!("too long for SIP, which takes {most} bytes with its headers");
             return Err(error_in_words(DefinedCondition::PolicyViolation, "en", &text).into());
         }

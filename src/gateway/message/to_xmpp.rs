@@ -14,11 +14,11 @@ use crate::mapping::error::{Answer, Scope, to_answer};
 use crate::mapping::message::{ACCEPT, Asked, FromSip, Unfit, read_request};
 use crate::record::{Direction, Moment};
 use crate::sip::{NameAddr, Request, Status, reason_phrase};
-use crate::stanza::{Stanza, set_max_forwards};
+use crate::stanza::{Stanza, error, set_max_forwards};
 
-use super::super::SipRequest;
 use super::super::desk::{Desk, Refusal};
 use super::super::parties::{recipient, sender};
+use super::super::{SipRequest, Unsent};
 use super::Messages;
 use super::taken::{Waiting, Way, Word};
 
@@ -205,11 +205,26 @@ impl Messages {
         match parcel.and_then(|id| self.to_xmpp.remove(id)) {
             Some(parcel) => refuse(desk, &parcel, error),
             None => {
+                // Chat states and receipts have no id.
+                let Some(id) = &message.id else {
+                    return;
+                };
                 desk.counters.messages_failed_late += 1;
-                if let (Some(parties), Some(id)) = (parties, &message.id) {
+                if let Some(parties) = parties {
                     self.failed_late(desk, now, parties, &id.0);
                 }
             }
+        }
+    }
+
+    /// A message stanza did not get onto its link: what the server says to the ping behind it says nothing of it.
+    pub(in super::super) fn unsent(&mut self, desk: &mut Desk, unsent: &Unsent) {
+        if unsent.is_error {
+            return self.to_sip.unsent(&unsent.id, unsent.to.as_str());
+        }
+        let id = self.to_xmpp.by_stanza.get(&unsent.id).copied();
+        if let Some(parcel) = id.and_then(|id| self.to_xmpp.remove(id)) {
+            refuse(desk, &parcel, &error(DefinedCondition::ResourceConstraint));
         }
     }
 
@@ -327,30 +342,13 @@ fn later(refusal: Refusal) -> Refusal {
 impl Word {
     /// What the error for a ping says: a server that answers it in any way has taken what came before.
     pub(super) fn of(error: &StanzaError) -> Self {
-        match &error.defined_condition {
-            DefinedCondition::RemoteServerNotFound | DefinedCondition::RemoteServerTimeout => {
-                Self::Unreachable(error.clone().into())
-            }
-            DefinedCondition::BadRequest
-            | DefinedCondition::Conflict
-            | DefinedCondition::FeatureNotImplemented
-            | DefinedCondition::Forbidden
-            | DefinedCondition::Gone { .. }
-            | DefinedCondition::InternalServerError
-            | DefinedCondition::ItemNotFound
-            | DefinedCondition::JidMalformed
-            | DefinedCondition::NotAcceptable
-            | DefinedCondition::NotAllowed
-            | DefinedCondition::NotAuthorized
-            | DefinedCondition::PolicyViolation
-            | DefinedCondition::RecipientUnavailable
-            | DefinedCondition::Redirect { .. }
-            | DefinedCondition::RegistrationRequired
-            | DefinedCondition::ResourceConstraint
-            | DefinedCondition::ServiceUnavailable
-            | DefinedCondition::SubscriptionRequired
-            | DefinedCondition::UndefinedCondition
-            | DefinedCondition::UnexpectedRequest => Self::Taken,
+        if matches!(
+            error.defined_condition,
+            DefinedCondition::RemoteServerNotFound | DefinedCondition::RemoteServerTimeout
+        ) {
+            Self::Unreachable(error.clone().into())
+        } else {
+            Self::Taken
         }
     }
 }

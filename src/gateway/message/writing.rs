@@ -15,7 +15,7 @@ use super::super::desk::{Desk, Purpose};
 use super::super::timers::Timer;
 use super::Messages;
 use super::accepts::{Kind, is_of_no_use};
-use super::request::{message_request, order_key, send_of};
+use super::request::{fits, message_request, order_key, send_of};
 
 /// The seconds after which an XMPP user who writes on has to be told of again (RFC 3994 §3.3).
 const REFRESH_SECS: u32 = 120;
@@ -25,6 +25,9 @@ const MARGIN_MS: u64 = 30_000;
 
 /// Nobody writes for longer, in such refreshes.
 const MOST_REFRESHES: u32 = 10;
+
+/// However long a SIP user says that he will write, it is not believed for longer.
+const LONGEST_SECS: u64 = 600;
 
 /// So many may write at a time.
 const MOST: usize = 10_000;
@@ -51,9 +54,9 @@ impl Messages {
         let shown = self.writing.to_xmpp.contains_key(pair);
         match composing.state {
             State::Active if self.writing.to_xmpp.len() < MOST => {
-                let ms = u64::try_from(composing.validity().as_millis()).unwrap_or(u64::MAX);
+                let seconds = composing.validity().as_secs().min(LONGEST_SECS);
                 desk.timers
-                    .set(Timer::WritingEnds(pair.clone()), now.plus_ms(ms));
+                    .set(Timer::WritingEnds(pair.clone()), now.plus_secs(seconds));
                 self.writing.to_xmpp.insert(pair.clone(), ());
                 if shown {
                     return;
@@ -163,6 +166,9 @@ impl Messages {
         let content = composing(state, REFRESH_SECS);
         let to_uri = pair.sip.to_string();
         let request = message_request(desk, from_uri.to_owned(), to_uri, content);
+        if !fits(desk, &request) {
+            return false;
+        }
         let send = send_of(desk, &request, order_key(pair));
         desk.send(now, Purpose::Writing(pair.clone()), send);
         self.to_sip.occupy(pair);

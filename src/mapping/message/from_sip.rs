@@ -88,14 +88,13 @@ pub fn read_request(now: Moment, request: &Request) -> Result<FromSip, Unfit> {
     let entity = Entity::read(request.headers.iter(), &request.body)?;
     let mut said = Said::default();
     said.take(&entity, true)?;
-    if let Some(composing) = said.composing {
-        return Ok(FromSip::Composing(composing));
-    }
-    if let Some(imdn) = said.notification {
-        return Ok(FromSip::Notification(imdn.into()));
-    }
+    // A status beside a text is no reason to keep the text back.
     if said.is_empty() {
-        return Err(Unfit::MediaType);
+        return match (said.composing, said.notification) {
+            (_, Some(imdn)) => Ok(FromSip::Notification(imdn.into())),
+            (Some(composing), None) => Ok(FromSip::Composing(composing)),
+            (None, None) => Err(Unfit::MediaType),
+        };
     }
     let asked = said.asked();
     let mut stanza = said.into_stanza(now, request, &entity);
@@ -149,6 +148,10 @@ impl Said {
             }
             "text/html" => {
                 let html = Html::read(&decode(entity, bytes)?);
+                // Its sender sees more than its reader would.
+                if html.text.trim().is_empty() {
+                    return Err(Unfit::Malformed);
+                }
                 let lang = language(entity);
                 self.add(lang.clone(), &html.text);
                 self.mark_up(lang, html);

@@ -143,6 +143,11 @@ impl Hub {
                 self.tell_soon(down);
                 self.bounce(pair, stanza, &condition);
             }
+            Err(SendError::Full) if stanza.name() == "message" => {
+                // Who sent it has to know before the answer to a ping behind it, for which there may be room.
+                self.reached(Limit::LinkQueue);
+                return Err(SendError::Full);
+            }
             Err(SendError::Full) => {
                 self.reached(Limit::LinkQueue);
                 self.bounce(pair, stanza, &DefinedCondition::RemoteServerTimeout);

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::address::DomainPattern;
 use crate::config::{Dialback, Limit};
+use crate::xmpp::SendError;
 
 use super::intruder::{AUTH, Intruder, Line, Wire, header, message};
 use super::node::{self, Certificate, Net, Node, Plan};
@@ -494,19 +495,25 @@ async fn a_server_that_never_reads_costs_a_bounded_queue_and_nobody_else_anythin
     let mut line = evil.accept_authenticated("b.example").await;
     line.hear("</message>").await;
     // What the kernel takes is not in the queue: this goes on until nothing more is taken.
-    let full = |b: &Node| b.reached().times(Limit::LinkQueue) > 0;
     let mut sent = 0;
     let text = "x".repeat(30 * 1024);
-    while !full(&b) {
+    loop {
         let long = node::message_of("u@b.example", "v@evil.example", "long", &text);
-        b.send("evil.example", long);
+        if let Err(why) = b.try_send("evil.example", long) {
+            assert_eq!(why, SendError::Full);
+            break;
+        }
         tokio::task::yield_now().await;
         sent += 1;
         assert!(sent < 10_000, "no end");
         let views = b.views();
         assert!(views.iter().all(|v| v.queue_bytes <= QUEUE), "{views:?}");
     }
-    b.expect_error("long", "remote-server-timeout").await;
+    assert_eq!(b.reached().times(Limit::LinkQueue), 1);
+    // A question comes back as an error.
+    let question = node::question_of("u@b.example", "v@evil.example", "asked", &text);
+    b.send("evil.example", question);
+    b.expect_error("asked", "remote-server-timeout").await;
     b.send(
         "c.example",
         node::message("u@b.example", "v@c.example", "1"),
@@ -690,11 +697,11 @@ async fn links_and_their_queues_are_as_many_and_as_long_as_configured() {
     // One link's queue, filled to the last byte that fits.
     let mut refused = 0;
     while refused < 10 {
-        b.send(
-            "0.evil.example",
-            node::message("u@b.example", "v@0.evil.example", "more"),
-        );
-        refused = b.reached().times(Limit::LinkQueue);
+        let more = node::message("u@b.example", "v@0.evil.example", "more");
+        if b.try_send("0.evil.example", more) == Err(SendError::Full) {
+            refused += 1;
+        }
+        assert_eq!(b.reached().times(Limit::LinkQueue), refused);
         let views = b.views();
         assert!(
             views.iter().all(|view| view.queue_bytes <= 2000),

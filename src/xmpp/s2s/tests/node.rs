@@ -17,7 +17,7 @@ use crate::xmpp::dns::tests::name_server::NameServer;
 use crate::xmpp::s2s::{CheckStep, Federation, StreamView};
 use crate::xmpp::tls::authority::{Authority, Folder, Leaf, San};
 use crate::xmpp::tls::{CertificateFiles, Certificates, KeyFiles};
-use crate::xmpp::{LinkEvent, Receipt, Timing};
+use crate::xmpp::{LinkEvent, Receipt, SendError, Timing};
 
 /// Whatever is awaited has come by then.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -285,6 +285,11 @@ impl Node {
         self.federation.send(&self.domain, remote, stanza).unwrap();
     }
 
+    /// The same, of what may find the queue full.
+    pub(super) fn try_send(&self, remote: &str, stanza: Stanza) -> Result<(), SendError> {
+        self.federation.send(&self.domain, remote, stanza)
+    }
+
     pub(super) fn send_as(&self, local: &str, remote: &str, stanza: Stanza) {
         self.federation.send(local, remote, stanza).unwrap();
     }
@@ -384,17 +389,10 @@ impl Node {
             let LinkEvent::Stanza { inbound, .. } = event else {
                 return None;
             };
-            let Stanza::Message(message) = &inbound.stanza else {
-                return None;
-            };
-            let error = message
-                .payloads
-                .first()?
-                .children()
-                .next()?
-                .name()
-                .to_owned();
-            (message.id.as_ref()?.0 == id).then_some(error)
+            let stanza = inbound.stanza.clone().into_element();
+            let error = stanza.get_child("error", "jabber:client")?;
+            let condition = error.children().next()?.name().to_owned();
+            (stanza.attr("id") == Some(id)).then_some(condition)
         };
         assert_eq!(
             self.find(&format!("error for {id}"), wanted).await,
@@ -440,6 +438,14 @@ impl Node {
 /// A message with a body.
 pub(super) fn message(from: &str, to: &str, id: &str) -> Stanza {
     message_of(from, to, id, "hi")
+}
+
+/// A question of that much text.
+pub(super) fn question_of(from: &str, to: &str, id: &str, text: &str) -> Stanza {
+    let text = format!(
+        "<iq xmlns='jabber:client' type='get' from='{from}' to='{to}' id='{id}'><q xmlns='urn:q'>{text}</q></iq>"
+    );
+    Stanza::from_element(text.parse().unwrap()).unwrap()
 }
 
 /// A message with that body.
