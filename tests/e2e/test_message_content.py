@@ -3,6 +3,7 @@
 notifications, who is writing, files."""
 
 import re
+import zlib
 
 import pytest
 
@@ -137,6 +138,16 @@ def test_who_writes_on_sip_is_seen_writing(two):
     juliet.expect("who writes", is_message(f'<composing xmlns="{CHAT_STATES}"'))
     assert say(romeo, composing("idle"), headers=typed(COMPOSING)).status == 200
     juliet.expect("who does not", is_message(f'<active xmlns="{CHAT_STATES}"'))
+    assert accounts.Account.of(scene.kamailio, "to_xmpp").adds_up()
+
+
+def test_what_is_compressed_is_read(two):
+    scene, juliet, romeo = two
+    compressed = zlib.compress(composing("active").encode()).decode("utf-8", "surrogateescape")
+    assert say(romeo, compressed, headers=typed(COMPOSING, Content_Encoding="deflate")).status == 200
+    juliet.expect("who writes", is_message(f'<composing xmlns="{CHAT_STATES}"'))
+    answer = say(romeo, compressed, headers=typed(COMPOSING, Content_Encoding="br"))
+    assert answer.status == 415 and "deflate" in answer["accept-encoding"]
     assert accounts.Account.of(scene.kamailio, "to_xmpp").adds_up()
 
 

@@ -46,10 +46,12 @@ const DISPLAYED: &str = "<imdn xmlns='urn:ietf:params:xml:ns:imdn'><message-id>a
 const FAILED: &str = "<imdn xmlns='urn:ietf:params:xml:ns:imdn'><message-id>a1</message-id>\
     <delivery-notification><status><failed/></status></delivery-notification></imdn>";
 const WRITING: &str = "<isComposing xmlns='urn:ietf:params:xml:ns:im-iscomposing'><state>active</state></isComposing>";
+/// 65,537 times `a`.
+const TOO_MUCH: &str = "eNrtwYEAAAAAwyDW+Uv8IFUBAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAADADTOYBhE=";
 const FILE: &str = "<file xmlns='urn:gsma:params:xml:ns:rcs:rcs:fthttp'><file-info type='file'>\
     <data url='https://ft.example/rose' until='2030-01-01T00:00:00Z'/></file-info></file>";
 
-const FROM_SIP: [FromSip; 16] = [
+const FROM_SIP: [FromSip; 18] = [
     FromSip {
         row: "`text/plain`, in any character set",
         headers: "Content-Type: text/plain;charset=iso-2022-jp\n",
@@ -141,8 +143,20 @@ const FROM_SIP: [FromSip; 16] = [
         expected: Err((415, "Accept")),
     },
     FromSip {
+        row: "Content-Encoding `deflate` or `gzip`",
+        headers: "Content-Encoding: deflate\nContent-Transfer-Encoding: base64\n",
+        body: "eJzLSM3JyQcABiwCFQ==",
+        expected: Ok(&["<body>hello</body>"]),
+    },
+    FromSip {
+        row: "Content-Encoding `deflate` or `gzip` of too much",
+        headers: "Content-Encoding: deflate\nContent-Transfer-Encoding: base64\n",
+        body: TOO_MUCH,
+        expected: Err((413, "")),
+    },
+    FromSip {
         row: "another Content-Encoding",
-        headers: "Content-Encoding: gzip\n",
+        headers: "Content-Encoding: br\n",
         body: "x",
         expected: Err((415, "Accept-Encoding")),
     },

@@ -17,8 +17,8 @@ pub(super) struct Fields {
     pub(super) transfer_encoding: Option<String>,
     pub(super) disposition: Option<String>,
     pub(super) languages: Vec<String>,
-    /// Whether there is a Content-Encoding other than `identity`.
-    pub(super) encoded: bool,
+    /// Content-Encoding, in the order in which they were applied, without `identity`.
+    pub(super) encodings: Vec<String>,
 }
 
 impl Fields {
@@ -31,8 +31,9 @@ impl Fields {
         } else if name.eq_ignore_ascii_case("Content-Disposition") {
             &mut self.disposition
         } else if name.eq_ignore_ascii_case("Content-Encoding") {
-            let mut encodings = split_outside(value, ',');
-            self.encoded |= encodings.any(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+            let encodings = split_outside(value, ',');
+            let others = encodings.filter(|encoding| !encoding.eq_ignore_ascii_case("identity"));
+            self.encodings.extend(others.map(str::to_owned));
             return;
         } else {
             if name.eq_ignore_ascii_case("Content-Language") {

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 //! MIME entities, as SIP messages and message/cpim carry them (RFC 3261 §7.4, RFC 2045, RFC 2046).
 //!
-//! In: header fields and bytes. Out: an [`Entity`], a leaf with its transfer encoding undone (RFC 2045 §6) or
-//! a multipart with its parts (RFC 2046 §5.1). What would be read differently by others is an error and not
+//! In: header fields and bytes. Out: an [`Entity`], a leaf with its transfer encoding (RFC 2045 §6) and its content
+//! encoding (RFC 3261 §20.12) undone, or a multipart with its parts (RFC 2046 §5.1). What would be read differently by others is an error and not
 //! guessed at: a multipart whose boundary is not found, a part whose header is none, digits that are not base64.
 
+mod compression;
 mod disposition;
 mod fields;
 mod media_type;
 mod multipart;
 mod transfer;
 
+pub use compression::ENCODINGS;
 pub use disposition::Disposition;
 pub use media_type::MediaType;
 
@@ -21,6 +23,9 @@ const MAX_DEPTH: usize = 4;
 
 /// Parts in all, multiparts among them.
 const MAX_PARTS: usize = 32;
+
+/// Bytes of everything that was compressed, together: the default of `max_body`.
+const MAX_INFLATED: usize = 65_536;
 
 /// A body or a part of one, and what its header says of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +43,7 @@ pub struct Entity {
 /// What an [`Entity`] holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Anything but a multipart, its transfer encoding undone.
+    /// Anything but a multipart, its encodings undone.
     Bytes(Vec<u8>),
     /// The parts of a multipart, at least one.
     Parts(Vec<Entity>),
@@ -50,15 +55,18 @@ pub enum EntityError {
     /// Not `type/subtype`.
     #[error("the media type cannot be read")]
     MediaType,
-    /// Content-Encoding other than `identity`.
-    #[error("the content is compressed or otherwise encoded")]
+    /// A Content-Encoding other than [`ENCODINGS`].
+    #[error("the content is encoded in a way that nobody knows")]
     ContentEncoding,
     /// A Content-Transfer-Encoding that nobody knows, or one that a multipart cannot have (RFC 2045 §6.4).
     #[error("the transfer encoding is unknown")]
     TransferEncoding,
-    /// Not what its Content-Transfer-Encoding says.
-    #[error("the transfer encoding cannot be undone")]
+    /// Not what its Content-Transfer-Encoding or Content-Encoding says.
+    #[error("the encoding cannot be undone")]
     NotEncoded,
+    /// Too much once it is no longer compressed.
+    #[error("there are more than {MAX_INFLATED} bytes in what is compressed")]
+    Inflated,
     /// A multipart without a boundary, or one that does not contain it.
     #[error("the boundary of the parts is missing")]
     Boundary,
@@ -87,6 +95,7 @@ impl Entity {
         let mut room = Room {
             depth: MAX_DEPTH,
             parts: MAX_PARTS,
+            inflated: MAX_INFLATED,
         };
         room.entity(header, body)
     }
@@ -96,6 +105,7 @@ impl Entity {
 struct Room {
     depth: usize,
     parts: usize,
+    inflated: usize,
 }
 
 impl Room {
@@ -104,13 +114,16 @@ impl Room {
             Some(text) => MediaType::parse(text).ok_or(EntityError::MediaType)?,
             None => MediaType::plain(),
         };
-        if header.encoded {
-            return Err(EntityError::ContentEncoding);
+        let encoding = header.transfer_encoding.as_deref();
+        if media_type.is_multipart() && !transfer::is_identity(encoding) {
+            return Err(EntityError::TransferEncoding);
         }
+        let bytes = transfer::decode(encoding, body)?;
+        let bytes = compression::undo(&header.encodings, bytes, &mut self.inflated)?;
         let content = if media_type.is_multipart() {
-            Content::Parts(self.parts(&media_type, &header, body)?)
+            Content::Parts(self.parts(&media_type, &bytes)?)
         } else {
-            Content::Bytes(transfer::decode(header.transfer_encoding.as_deref(), body)?)
+            Content::Bytes(bytes)
         };
         Ok(Entity {
             media_type,
@@ -120,15 +133,7 @@ impl Room {
         })
     }
 
-    fn parts(
-        &mut self,
-        media_type: &MediaType,
-        header: &Fields,
-        body: &[u8],
-    ) -> Result<Vec<Entity>, EntityError> {
-        if !transfer::is_identity(header.transfer_encoding.as_deref()) {
-            return Err(EntityError::TransferEncoding);
-        }
+    fn parts(&mut self, media_type: &MediaType, body: &[u8]) -> Result<Vec<Entity>, EntityError> {
         let boundary = media_type.param("boundary").unwrap_or_default();
         let parts = multipart::split(boundary, body, self.parts)?;
         self.depth = self.depth.checked_sub(1).ok_or(EntityError::Depth)?;

@@ -9,6 +9,7 @@ use xmpp_parsers::message::{Id, Message};
 use xmpp_parsers::stanza_error::{DefinedCondition, StanzaError};
 
 use crate::address::{Aor, BareJid, Jid, Pair, SipUri, resource_of_gr};
+use crate::body::entity::ENCODINGS;
 use crate::frame::{Reply, Slot};
 use crate::mapping::error::{Answer, Scope, to_answer};
 use crate::mapping::message::{ACCEPT, Asked, FromSip, Unfit, read_request};
@@ -328,7 +329,8 @@ fn unfit(unfit: Unfit) -> Refusal {
     match unfit {
         Unfit::MediaType => Refusal::new(415).with("Accept", ACCEPT),
         // RFC 3261 §21.4.13
-        Unfit::Encoding => Refusal::new(415).with("Accept-Encoding", "identity"),
+        Unfit::Encoding => Refusal::new(415).with("Accept-Encoding", ENCODINGS),
+        Unfit::Length => Refusal::new(413),
         // RFC 3862 §4.8 leaves the answer to whoever carries it.
         Unfit::Demands => Refusal::because(488, "Unknown Required CPIM Header"),
         Unfit::Malformed => Refusal::because(400, "Bad Body"),

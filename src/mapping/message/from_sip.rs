@@ -61,8 +61,10 @@ pub enum FromSip {
 pub enum Unfit {
     /// Its media type is none of [`ACCEPT`], or its character set is unknown.
     MediaType,
-    /// It is compressed, or otherwise encoded.
+    /// It is encoded other than by [`ENCODINGS`](crate::body::entity::ENCODINGS).
     Encoding,
+    /// It is too long once it is no longer compressed.
+    Length,
     /// It demands what nobody here knows (RFC 3862 §4.8).
     Demands,
     /// It cannot be read as what it says it is.
@@ -73,6 +75,7 @@ impl From<EntityError> for Unfit {
     fn from(error: EntityError) -> Self {
         match error {
             EntityError::ContentEncoding | EntityError::TransferEncoding => Self::Encoding,
+            EntityError::Inflated => Self::Length,
             EntityError::MediaType
             | EntityError::NotEncoded
             | EntityError::Boundary
