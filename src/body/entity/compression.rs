@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-//! Content encodings (RFC 3261 §20.12, RFC 9110 §8.4.1).
+//! Content encodings (RFC 3261 §20.12).
 
 use std::io::Read;
 
@@ -10,7 +10,7 @@ use super::EntityError;
 /// What is understood, as Accept-Encoding says it (RFC 3261 §20.2).
 pub const ENCODINGS: &str = "deflate, gzip, identity";
 
-/// Undoes encodings, the last one first; `room` is how many bytes may come of that, and becomes how many more may.
+/// Undoes encodings, the last one first, by the HTTP formats of these names; `room` is how many bytes may come of that, and becomes how many more may.
 pub(super) fn undo(
     encodings: &[String],
     mut bytes: Vec<u8>,
