@@ -122,9 +122,13 @@ c-host: build
 PRESENCE := $(patsubst %,tests/e2e/test_%.py,sip_watcher xmpp_watcher presence_server restart phones xmpp_client ipv6 messages)
 SURVIVAL := $(patsubst %,tests/e2e/test_%.py,survival killed limits)
 
+# So many scenarios play at a time: most of them wait most of their time.
+E2E_WORKERS ?= 3
+E2E := $(VENV)/bin/python -m pytest -n $(E2E_WORKERS) --durations 5
+
 e2e: build $(VENV_READY)
-	$(VENV)/bin/python -m pytest tests/e2e
-	$(VENV)/bin/python -m pytest --link s2s $(PRESENCE)
+	$(E2E) tests/e2e
+	$(E2E) --link s2s $(PRESENCE)
 
 $(VENV_READY): tests/e2e/requirements.txt | need-test
 	@echo 'Making $(VENV) for the Python packages of tests/e2e/requirements.txt: an XMPP client, a terminal and pytest'

@@ -3,6 +3,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import socket
 
@@ -23,7 +24,8 @@ from xmpp_user import XmppUser
 LINKS = ("component", "s2s")
 SERVERS = ("prosody", "ejabberd")
 
-_linphone_port = 17060
+# Each worker of pytest has 200 of its own.
+_linphone_ports = itertools.count(17060 + 200 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")), 2)
 
 
 class Scene:
@@ -161,10 +163,8 @@ class Scene:
 
     def linphone(self, user, friends=()):
         """linphonec of a SIP user."""
-        global _linphone_port
-        _linphone_port += 2
         phone = Linphone(self.place.path(f"linphone-{user}"), self.kamailio.proxy, self.kamailio.account(user),
-                         _linphone_port, friends=friends)
+                         next(_linphone_ports), friends=friends)
         self._end.callback(phone.stop)
         return phone
 

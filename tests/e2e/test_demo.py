@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`make run` plays its scene twice in a row, both ways to XMPP, tells who has a port, and ends when told."""
 
+import fcntl
 import re
 import shlex
 import signal
@@ -22,9 +23,14 @@ pytestmark = pytest.mark.component
 def home():
     if not place.module().exists():
         raise Missing(f"the module is not built: {place.module()}")
-    home = place.Place("demo")
-    yield home
-    home.close()
+    folder = place.target() / "e2e"
+    folder.mkdir(exist_ok=True)
+    with open(folder / "demo.lock", "w") as lock:
+        # The ports are those of the README, so one demo plays at a time.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        home = place.Place("demo")
+        yield home
+        home.close()
 
 
 class Guest:
