@@ -18,7 +18,7 @@ pub enum Input {
     Result(RequestResult),
     /// A stanza.
     Stanza(Box<Inbound>),
-    /// A message stanza of ours did not get onto its link, as its queue is full. What is sent behind it may.
+    /// A message stanza of ours did not get onto its link, though the link may be up. What is sent behind it may.
     Unsent(Unsent),
     /// Links between servers can be made from now on: each is, when there is something to send.
     FederationUp,
@@ -60,10 +60,12 @@ pub struct Unsent {
     pub to: Jid,
     /// Whether it was an error.
     pub is_error: bool,
+    /// Whether there was no room for it, which there may be later; else it can never be sent.
+    pub may_fit_later: bool,
 }
 
 impl Unsent {
-    /// What to say of a stanza should it not be sent; `None` if nobody waits to hear that.
+    /// What to say of a stanza should it not be sent for want of room; `None` if nobody waits to hear that.
     pub fn of(stanza: &Stanza) -> Option<Self> {
         let Stanza::Message(message) = stanza else {
             return None;
@@ -72,6 +74,7 @@ impl Unsent {
             id: message.id.as_ref()?.0.clone(),
             to: message.to.clone()?,
             is_error: message.type_ == MessageType::Error,
+            may_fit_later: true,
         })
     }
 }

@@ -21,7 +21,7 @@ use crate::gateway::{Counters, Gateway, Input, Output, Unsent};
 use crate::process::{Counter, GatewayEnd, Packets, Taken, random};
 use crate::record::{Change, Moment, Snapshot};
 use crate::store::{Committed, Writer};
-use crate::xmpp::{LinkEvent, Receipt};
+use crate::xmpp::{LinkEvent, Receipt, SendError};
 
 use super::StartError;
 use super::accounts::Accounts;
@@ -430,7 +430,9 @@ impl MainLoop {
                 if let Err(why) = self.links.send(&link, *stanza) {
                     self.end.count(Counter::StanzasLost);
                     tracing::debug!(%link, "stanza dropped: {why}");
-                    if let Some(unsent) = unsent {
+                    // When a link is down the core hears of that, and sends again what may have been lost.
+                    if let Some(mut unsent) = unsent.filter(|_| why != SendError::Down) {
+                        unsent.may_fit_later = why == SendError::Full;
                         self.input(Input::Unsent(unsent));
                     }
                 }

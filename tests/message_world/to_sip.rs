@@ -388,3 +388,16 @@ fn an_error_that_did_not_fit_on_the_link_is_sent_again() {
     assert!(world.messages().is_empty());
     assert_eq!(world.counters().messages_to_sip.errored, 1);
 }
+
+#[test]
+fn an_error_that_cannot_be_written_is_not_owed_for_ever() {
+    let mut world = World::new();
+    world.xmpp(&juliet("a", "<body>hi</body>"));
+    let send = world.sent_one();
+    world.result(&send, 404, "");
+    world.message();
+    world.unwritable("a", "juliet@example.com/balcony", true);
+    world.pong();
+    assert!(world.messages().is_empty());
+    assert_eq!(world.counters().messages_to_sip.errored, 1);
+}

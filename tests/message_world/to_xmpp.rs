@@ -313,6 +313,17 @@ fn what_did_not_fit_on_the_link_is_not_taken_with_what_did() {
 }
 
 #[test]
+fn what_cannot_be_sent_at_all_is_not_worth_another_attempt() {
+    let mut world = World::new();
+    world.sip(&romeo("1", "", "one"));
+    world.unwritable("z9hG4bK1", "juliet@example.com", false);
+    let reply = world.reply();
+    assert_eq!(reply.status, 500);
+    assert!(header(&reply.headers, "Retry-After").is_empty());
+    assert_eq!(world.counters().messages_to_xmpp.errored, 1);
+}
+
+#[test]
 fn an_error_for_a_state_is_no_message_that_failed() {
     let mut world = World::new();
     let error = bounce("x", GONE).replace(" id='x'", "");

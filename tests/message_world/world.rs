@@ -169,10 +169,20 @@ impl World {
 
     /// The queue of the link had no room for a message stanza.
     pub(crate) fn unsent(&mut self, id: &str, to: &str, is_error: bool) {
+        self.was_not_sent(id, to, is_error, true);
+    }
+
+    /// A message stanza cannot be written at all.
+    pub(crate) fn unwritable(&mut self, id: &str, to: &str, is_error: bool) {
+        self.was_not_sent(id, to, is_error, false);
+    }
+
+    fn was_not_sent(&mut self, id: &str, to: &str, is_error: bool, may_fit_later: bool) {
         self.input(Input::Unsent(Unsent {
             id: id.to_owned(),
             to: to.parse().unwrap(),
             is_error,
+            may_fit_later,
         }));
     }
 

@@ -221,11 +221,20 @@ impl Messages {
     /// A message stanza did not get onto its link: what the server says to the ping behind it says nothing of it.
     pub(in super::super) fn unsent(&mut self, desk: &mut Desk, unsent: &Unsent) {
         if unsent.is_error {
-            return self.to_sip.unsent(&unsent.id, unsent.to.as_str());
+            // Else nobody can be told.
+            if unsent.may_fit_later {
+                self.to_sip.unsent(&unsent.id, unsent.to.as_str());
+            }
+            return;
         }
         let id = self.to_xmpp.by_stanza.get(&unsent.id).copied();
         if let Some(parcel) = id.and_then(|id| self.to_xmpp.remove(id)) {
-            refuse(desk, &parcel, &error(DefinedCondition::ResourceConstraint));
+            let condition = if unsent.may_fit_later {
+                DefinedCondition::ResourceConstraint
+            } else {
+                DefinedCondition::InternalServerError
+            };
+            refuse(desk, &parcel, &error(condition));
         }
     }
 

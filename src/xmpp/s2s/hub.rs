@@ -117,7 +117,8 @@ impl Hub {
 
     // --- stanzas
 
-    /// Sends a stanza of ours; never waits. What cannot be delivered comes back as an error from its addressee.
+    /// Sends a stanza of ours; never waits. What cannot be delivered comes back as an error from its addressee; one for
+    /// which there is no room is an error here, if it is a message or if there is none for that error either.
     pub(super) fn send(
         self: &Arc<Self>,
         pair: &DomainPair,
@@ -127,8 +128,7 @@ impl Hub {
         let Some(link) = self.link_in(&mut links, pair) else {
             drop(links);
             self.reached(Limit::Links);
-            self.bounce(pair, stanza, &DefinedCondition::RemoteServerTimeout);
-            return Ok(());
+            return self.bounce(pair, stanza, &DefinedCondition::RemoteServerTimeout);
         };
         let pushed = link.push(stanza);
         drop(links);
@@ -140,8 +140,9 @@ impl Hub {
                     link: pair.link(),
                     reason: link.last_error(),
                 };
-                self.tell_soon(down);
-                self.bounce(pair, stanza, &condition);
+                // If the core is not told of this now, it is of the next stanza.
+                let _ = self.tell_soon(down);
+                return self.bounce(pair, stanza, &condition);
             }
             Err(SendError::Full) if stanza.name() == "message" => {
                 // Who sent it has to know before the answer to a ping behind it, for which there may be room.
@@ -150,7 +151,7 @@ impl Hub {
             }
             Err(SendError::Full) => {
                 self.reached(Limit::LinkQueue);
-                self.bounce(pair, stanza, &DefinedCondition::RemoteServerTimeout);
+                return self.bounce(pair, stanza, &DefinedCondition::RemoteServerTimeout);
             }
             Err(error @ (SendError::Down | SendError::Misaddressed | SendError::Unwritable)) => {
                 return Err(error);
@@ -177,17 +178,24 @@ impl Hub {
         }
     }
 
-    fn bounce(&self, pair: &DomainPair, stanza: &Element, condition: &DefinedCondition) {
-        if let Some(event) = self.returned(pair, stanza, condition) {
-            self.tell_soon(event);
+    fn bounce(
+        &self,
+        pair: &DomainPair,
+        stanza: &Element,
+        condition: &DefinedCondition,
+    ) -> Result<(), SendError> {
+        match self.returned(pair, stanza, condition) {
+            Some(event) => self.tell_soon(event),
+            None => Ok(()),
         }
     }
 
     /// Tells the core something without waiting for it.
-    fn tell_soon(&self, event: LinkEvent) {
-        if self.bounces.try_send(event).is_err() {
+    fn tell_soon(&self, event: LinkEvent) -> Result<(), SendError> {
+        self.bounces.try_send(event).map_err(|_| {
             tracing::warn!("the core is too busy to be told of an undeliverable stanza");
-        }
+            SendError::Full
+        })
     }
 
     fn returned(
