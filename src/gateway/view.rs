@@ -129,6 +129,8 @@ pub struct Counters {
     pub messages_to_sip: Tally,
     /// Errors for messages that had been answered already, or are not known.
     pub messages_failed_late: u64,
+    /// Receipts and notifications not passed on, for want of room, of the right to send them, or of a link.
+    pub receipts_dropped: u64,
     /// What was refused for being beyond a limit, by the limit.
     pub reached: Reached,
 }

@@ -78,6 +78,7 @@ counters! {
     MessagesToSipDelivered Total "messages_to_sip_delivered" "Messages from XMPP that SIP has accepted.";
     MessagesToSipErrored Total "messages_to_sip_errored" "Messages from XMPP whose sender was told that they failed.";
     MessagesFailedLate Total "messages_failed_late" "Errors for messages that had been answered already.";
+    ReceiptsDropped Total "receipts_dropped" "Receipts and notifications not passed on: beyond a limit, or without a link.";
     ChangesHeld Total "changes_held" "Changes of presence that waited for notify_interval to pass.";
     OverMaxAddressAttempts Total "over_max_address_attempts" "Connections refused: too many at a time from one address.";
     OverMaxAddressConnections Total "over_max_address_connections" "Connections refused: as many of one address as may be.";

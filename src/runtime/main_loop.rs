@@ -530,6 +530,11 @@ impl MainLoop {
                 counters.messages_failed_late,
                 self.counted.messages_failed_late,
             ),
+            (
+                Counter::ReceiptsDropped,
+                counters.receipts_dropped,
+                self.counted.receipts_dropped,
+            ),
         ] {
             self.end.add(counter, now.saturating_sub(before));
         }

@@ -239,4 +239,18 @@ fn a_notification_that_is_too_long_for_sip_is_not_sent() {
     let id = world.message().attr("id").unwrap().to_owned();
     world.xmpp(&tells(&id, "received xmlns='urn:xmpp:receipts'"));
     assert!(world.sent.is_empty());
+    assert_eq!(world.counters().receipts_dropped, 1);
+}
+
+#[test]
+fn a_receipt_without_a_link_is_counted() {
+    let mut world = World::new();
+    world.xmpp(&juliet("a1", WANTS));
+    let first = world.sent_one();
+    world.result(&first, 415, "Accept: text/plain\r\n");
+    let again = world.sent_one();
+    world.link(false);
+    world.result(&again, 200, "");
+    assert!(world.messages().is_empty());
+    assert_eq!(world.counters().receipts_dropped, 1);
 }

@@ -61,6 +61,7 @@ impl Messages {
     ) {
         if !self.to_sip.has_room(&pair) || desk.draw_message(now, Direction::ToSip, &pair).is_err()
         {
+            desk.counters.receipts_dropped += 1;
             return;
         }
         let to_uri = pair.sip.to_string();
@@ -74,22 +75,27 @@ impl Messages {
         // The ids and addresses in it are of others' making, and may be of any length.
         if fits(desk, &request) {
             self.to_sip.put(desk, now, pair, request, None);
+        } else {
+            desk.counters.receipts_dropped += 1;
         }
     }
 
     /// SIP says what has become of a message from XMPP.
     pub(super) fn notify_xmpp(desk: &mut Desk, pair: &Pair, imdn: &Imdn, (from, to): (Jid, Jid)) {
         let link = desk.link_of(pair);
-        if let Some(mut stanza) = receipt_stanza(imdn)
-            && desk.links.is_up(&link)
-        {
-            stanza.from = Some(from);
-            stanza.to = Some(to);
-            if let Some(hops) = desk.hops {
-                set_max_forwards(&mut stanza.payloads, hops);
-            }
-            desk.stanza(link, Stanza::Message(stanza));
+        let Some(mut stanza) = receipt_stanza(imdn) else {
+            return;
+        };
+        if !desk.links.is_up(&link) {
+            desk.counters.receipts_dropped += 1;
+            return;
         }
+        stanza.from = Some(from);
+        stanza.to = Some(to);
+        if let Some(hops) = desk.hops {
+            set_max_forwards(&mut stanza.payloads, hops);
+        }
+        desk.stanza(link, Stanza::Message(stanza));
     }
 
     /// A message whose sender wanted to know that it has come was taken by an agent that could not be asked to say so:
