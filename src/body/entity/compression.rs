@@ -3,12 +3,15 @@
 
 use std::io::Read;
 
-use flate2::read::{GzDecoder, ZlibDecoder};
+use flate2::bufread::{GzDecoder, ZlibDecoder};
 
 use super::EntityError;
 
 /// What is understood, as Accept-Encoding says it (RFC 3261 §20.2).
 pub const ENCODINGS: &str = "deflate, gzip, identity";
+
+/// Encodings one upon the other that are undone.
+pub(super) const MOST: usize = 4;
 
 /// Undoes encodings, the last one first, by the HTTP formats of these names; `room` is how many bytes may come of that, and becomes how many more may.
 pub(super) fn undo(
@@ -16,6 +19,9 @@ pub(super) fn undo(
     mut bytes: Vec<u8>,
     room: &mut usize,
 ) -> Result<Vec<u8>, EntityError> {
+    if encodings.len() > MOST {
+        return Err(EntityError::ContentEncoding);
+    }
     for encoding in encodings.iter().rev() {
         bytes = match encoding.to_ascii_lowercase().as_str() {
             "deflate" => read(ZlibDecoder::new(bytes.as_slice()), room)?,

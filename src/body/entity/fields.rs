@@ -10,6 +10,9 @@ use crate::sip::syntax::split_outside;
 /// Languages that are kept.
 const MAX_LANGUAGES: usize = 16;
 
+/// Content encodings that are kept: one more than are undone.
+const MAX_ENCODINGS: usize = super::compression::MOST + 1;
+
 /// What a header says.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
@@ -33,7 +36,8 @@ impl Fields {
         } else if name.eq_ignore_ascii_case("Content-Encoding") {
             let encodings = split_outside(value, ',');
             let others = encodings.filter(|encoding| !encoding.eq_ignore_ascii_case("identity"));
-            self.encodings.extend(others.map(str::to_owned));
+            let room = MAX_ENCODINGS - self.encodings.len();
+            self.encodings.extend(others.take(room).map(str::to_owned));
             return;
         } else {
             if name.eq_ignore_ascii_case("Content-Language") {

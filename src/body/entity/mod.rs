@@ -55,7 +55,7 @@ pub enum EntityError {
     /// Not `type/subtype`.
     #[error("the media type cannot be read")]
     MediaType,
-    /// A Content-Encoding other than [`ENCODINGS`].
+    /// A Content-Encoding other than [`ENCODINGS`], or more than four.
     #[error("the content is encoded in a way that nobody knows")]
     ContentEncoding,
     /// A Content-Transfer-Encoding that nobody knows, or one that a multipart cannot have (RFC 2045 §6.4).

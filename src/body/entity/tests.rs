@@ -128,6 +128,7 @@ fn an_unknown_content_encoding_is_refused() {
     for (value, refused) in [
         ("br", true),
         ("identity, br", true),
+        ("deflate, deflate, deflate, deflate, deflate", true),
         ("Identity", false),
         ("", false),
     ] {
