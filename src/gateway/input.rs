@@ -54,8 +54,8 @@ pub enum Input {
 /// A message stanza that was not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsent {
-    /// Its id.
-    pub id: String,
+    /// Its id, which an error for a message without one has not.
+    pub id: Option<String>,
     /// Whom it was for.
     pub to: Jid,
     /// Whether it was an error.
@@ -71,7 +71,7 @@ impl Unsent {
             return None;
         };
         Some(Self {
-            id: message.id.as_ref()?.0.clone(),
+            id: message.id.as_ref().map(|id| id.0.clone()),
             to: message.to.clone()?,
             is_error: message.type_ == MessageType::Error,
             may_fit_later: true,

@@ -371,22 +371,41 @@ fn headlines_are_not_answered() {
 
 #[test]
 fn an_error_that_did_not_fit_on_the_link_is_sent_again() {
+    for id in ["a", ""] {
+        let mut world = World::new();
+        let said = juliet(id, "<body>hi</body>").replace(" id=''", "");
+        world.xmpp(&said);
+        let send = world.sent_one();
+        world.result(&send, 404, "");
+        let error = world.message();
+        world.unsent(id, "juliet@example.com/balcony", true);
+        world.pong();
+        assert_eq!(
+            world.message(),
+            error,
+            "the ping got through, and the error had not"
+        );
+        assert_eq!(world.counters().messages_to_sip.errored, 0);
+        world.pong();
+        assert!(world.messages().is_empty());
+        assert_eq!(world.counters().messages_to_sip.errored, 1);
+    }
+}
+
+#[test]
+fn of_two_errors_with_one_id_none_is_lost() {
     let mut world = World::new();
-    world.xmpp(&juliet("a", "<body>hi</body>"));
-    let send = world.sent_one();
-    world.result(&send, 404, "");
-    let error = world.message();
+    for text in ["one", "two"] {
+        world.xmpp(&juliet("a", &format!("<body>{text}</body>")));
+        let send = world.sent_one();
+        world.result(&send, 404, "");
+    }
+    assert_eq!(world.messages().len(), 2);
+    // Only the second.
     world.unsent("a", "juliet@example.com/balcony", true);
-    world.pong();
-    assert_eq!(
-        world.message(),
-        error,
-        "the ping got through, and the error had not"
-    );
-    assert_eq!(world.counters().messages_to_sip.errored, 0);
-    world.pong();
-    assert!(world.messages().is_empty());
-    assert_eq!(world.counters().messages_to_sip.errored, 1);
+    while world.pong() > 0 {}
+    assert!(!world.messages().is_empty());
+    assert_eq!(world.counters().messages_to_sip.errored, 2);
 }
 
 #[test]

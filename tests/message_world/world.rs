@@ -179,7 +179,7 @@ impl World {
 
     fn was_not_sent(&mut self, id: &str, to: &str, is_error: bool, may_fit_later: bool) {
         self.input(Input::Unsent(Unsent {
-            id: id.to_owned(),
+            id: Some(id.to_owned()).filter(|id| !id.is_empty()),
             to: to.parse().unwrap(),
             is_error,
             may_fit_later,

@@ -104,14 +104,14 @@ impl Queues {
         }
     }
 
-    /// The error that has this id and was for this JID was not sent.
-    pub(super) fn unsent(&mut self, id: &str, to: &str) {
-        let is_meant = |failed: &&mut Failed| {
+    /// An error that has this id and was for this JID was not sent. Its sender may have used the id more than once: better
+    /// he is told twice.
+    pub(super) fn unsent(&mut self, id: Option<&str>, to: &str) {
+        for failed in self.failed.values_mut() {
             let sender = failed.record.sender.as_ref();
-            sender.is_some_and(|sender| sender.id.as_deref() == Some(id) && sender.from == to)
-        };
-        if let Some(failed) = self.failed.values_mut().find(is_meant) {
-            failed.told = false;
+            if sender.is_some_and(|sender| sender.id.as_deref() == id && sender.from == to) {
+                failed.told = false;
+            }
         }
     }
 

@@ -223,12 +223,13 @@ impl Messages {
         if unsent.is_error {
             // Else nobody can be told.
             if unsent.may_fit_later {
-                self.to_sip.unsent(&unsent.id, unsent.to.as_str());
+                self.to_sip.unsent(unsent.id.as_deref(), unsent.to.as_str());
             }
             return;
         }
-        let id = self.to_xmpp.by_stanza.get(&unsent.id).copied();
-        if let Some(parcel) = id.and_then(|id| self.to_xmpp.remove(id)) {
+        let id = unsent.id.as_ref();
+        let parcel = id.and_then(|id| self.to_xmpp.by_stanza.get(id).copied());
+        if let Some(parcel) = parcel.and_then(|id| self.to_xmpp.remove(id)) {
             let condition = if unsent.may_fit_later {
                 DefinedCondition::ResourceConstraint
             } else {
