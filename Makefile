@@ -108,7 +108,7 @@ docs: headers
 
 # The pure rooms, the XMPP edge, the store and the runtime, without Kamailio.
 pure:
-	$(CARGO) test
+	$(CARGO) test --no-fail-fast
 
 # The tests inside the Kamailio edge. They reach no symbol of Kamailio, which is not there.
 edge: headers
