@@ -142,7 +142,7 @@ fn escape(out: &mut String, c: char) {
         '\t' => out.push_str("\\t"),
         '\n' => out.push_str("\\n"),
         '\r' => out.push_str("\\r"),
-        _ if c.is_ascii_control() || LINE_ENDS.contains(&c) => {
+        _ if c.is_control() || LINE_ENDS.contains(&c) => {
             out.push_str(&format!("\\u{:04x}", u32::from(c)));
         }
         _ => out.push(c),
@@ -195,6 +195,7 @@ mod tests {
             "\u{2028}",
             "\0",
             "\u{7f}",
+            "\u{83}",
             "\r\nTo: <im:evil@b>\r\n",
             "\r\n\r\n",
         ])
