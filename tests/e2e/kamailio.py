@@ -310,6 +310,14 @@ class Kamailio:
         os.kill(pid, number)
         return pid
 
+    def freeze_gateway(self):
+        """Stops the gateway process from running; returns its process id."""
+        pid = self.kill_gateway(signal.SIGSTOP)
+        # The signal reaches one thread, which stops the others when it runs.
+        waiting.until(lambda: all(stat.read_text().rpartition(")")[2].split()[0] == "T"
+                                  for stat in Path(f"/proc/{pid}/task").glob("*/stat")), "all its threads to stop")
+        return pid
+
     def processes(self):
         """Every process id of this Kamailio, its gateway included."""
         found, queue = [], [self.program.pid]
